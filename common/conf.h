@@ -1,0 +1,43 @@
+/* The configuration: one struct made from conf.def, and where each value came from.
+ * SPDX-License-Identifier: MIT */
+#pragma once
+
+#include "common/err.h"
+
+#include <jansson.h>
+
+struct strlist {
+	char **v; /* owned */
+	size_t n;
+};
+
+enum conf_id {
+#define OPT(member, ...) CONF_##member,
+#include "common/conf.def"
+#undef OPT
+	CONF_COUNT
+};
+
+#define CONF_TYPE_BOOL bool
+#define CONF_TYPE_INT int64_t
+#define CONF_TYPE_MS int64_t
+#define CONF_TYPE_SIZE int64_t
+#define CONF_TYPE_STR char *
+#define CONF_TYPE_LIST struct strlist
+
+struct conf {
+#define OPT(member, name, shrt, type, ...) CONF_TYPE_##type member;
+#include "common/conf.def"
+#undef OPT
+	char *app;                /* owned; the APP argument */
+	char *origin[CONF_COUNT]; /* owned; "command line", "shop.json:3:14"; NULL = default */
+};
+
+/* Every member at its default. */
+void conf_init(struct conf *c);
+void conf_finish(struct conf *c);
+
+/* The whole configuration as a JSON object (new reference; NULL without memory), and back.
+ * What the master hands to a worker, and --print-config. */
+json_t *conf_to_json(const struct conf *c);
+NODISCARD int conf_from_json(struct conf *c, const json_t *obj, struct err *e);

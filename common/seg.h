@@ -1,0 +1,63 @@
+/* The shared segment of one worker: counters, heartbeat and the requests it has in flight.
+ * The worker writes, everybody else reads; it outlives the worker, so the master can say
+ * what a crashed one was doing. SPDX-License-Identifier: MIT */
+#pragma once
+
+#include "common/err.h"
+
+#include <stdatomic.h>
+
+enum stat_id {
+#define STAT(name, ...) STAT_##name,
+#include "common/stats.def"
+#undef STAT
+	STAT_COUNT
+};
+
+#define SEG_MAGIC 0x314c4f48535f4753ull
+#define SEG_INFLIGHT 512
+
+/* state is the last thing written when an entry opens and the first when it closes. */
+enum { INFLIGHT_FREE, INFLIGHT_QUEUED, INFLIGHT_APP, INFLIGHT_SENDING };
+
+struct seg_inflight {
+	_Atomic uint32_t state;
+	uint32_t target_len;
+	uint64_t started_ns; /* CLOCK_MONOTONIC */
+	uint64_t serial;     /* request number of the worker */
+	char method[16];     /* cut, NUL-padded */
+	char peer[48];       /* "10.0.0.7:4711" */
+	char target[168];    /* path without query, cut; hostile bytes: escape when printing */
+};
+
+struct seg {
+	uint64_t magic;
+	uint32_t size; /* of this struct: the two sides must agree */
+	uint32_t slot, generation, epoch;
+	_Atomic int32_t pid;
+	_Atomic uint64_t heartbeat_ns; /* CLOCK_MONOTONIC, once a second from the I/O thread */
+	_Atomic uint64_t stats[STAT_COUNT];
+	struct seg_inflight inflight[SEG_INFLIGHT];
+};
+
+/* The master's side: a new memfd of the right size (CLOEXEC), mapped. */
+NODISCARD struct seg *seg_create(unsigned slot, unsigned generation, unsigned epoch, int *fd,
+    struct err *e);
+/* The worker's side: maps fd and checks magic and size. */
+NODISCARD struct seg *seg_open(int fd, struct err *e);
+void seg_close(struct seg *s);
+
+/* Single writer: a plain add in memory others may read. */
+static inline void
+stat_add(struct seg *s, enum stat_id id, uint64_t n)
+{
+	uint64_t v = atomic_load_explicit(&s->stats[id], memory_order_relaxed);
+
+	atomic_store_explicit(&s->stats[id], v + n, memory_order_relaxed);
+}
+
+static inline uint64_t
+stat_get(const struct seg *s, enum stat_id id)
+{
+	return atomic_load_explicit(&s->stats[id], memory_order_relaxed);
+}

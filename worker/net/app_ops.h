@@ -1,0 +1,29 @@
+/* The only seam between the I/O thread and the application side (Python; a C fake in tests).
+ * SPDX-License-Identifier: MIT */
+#pragma once
+
+struct req;
+
+/*
+ * Called on the I/O thread. None may block, need the GIL, or call back into req.h's
+ * application half. A request is the application side's from start() until it calls
+ * req_done(); in between the I/O thread may call the others in any order.
+ */
+struct app_ops {
+	/* A request is ready to run: head complete, body as --request-buffering says. */
+	void (*start)(struct req *r);
+	/* Body bytes, the body's end, or r->aborted: wake whoever waits in wsgi.input. */
+	void (*body)(struct req *r);
+	/* Asked for by req_want_pull(): there is room for output again, or r->aborted. */
+	void (*pull)(struct req *r);
+	/* After req_finish(r, REQ_NEEDS_END): the outcome is final (r->outcome, counters).
+	 * Run the post hooks, then req_done(). */
+	void (*end)(struct req *r);
+	/* A borrowed buffer or file of req_out_borrow/_file is no longer needed. */
+	void (*release)(void *owner);
+	/* End of a loop turn: wake as many sleeping application threads as there is work. */
+	void (*flush)(void);
+	/* The drain is over (nothing in flight) or its time is up: application threads
+	 * return when their current request does. */
+	void (*stop)(void);
+};

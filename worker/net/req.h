@@ -1,0 +1,168 @@
+/* One request, from its first byte to its outcome: what both sides of the seam may touch.
+ * SPDX-License-Identifier: MIT */
+#pragma once
+
+#include "common/addr.h"
+#include "common/http/head.h"
+
+#include <stdatomic.h>
+
+struct conn;
+struct body;
+struct listener;
+
+enum req_outcome {
+	REQ_OPEN,        /* not yet known */
+	REQ_SENT,        /* the kernel took the whole answer */
+	REQ_CLIENT_GONE, /* reset or closed before the end */
+	REQ_TIMED_OUT,   /* one of the timeouts; the status says which */
+	REQ_APP_FAILED,  /* the application's error cut the answer */
+	REQ_STOPPED,     /* the worker's graceful time was over */
+	REQ_REFUSED,     /* answered by the server itself (4xx, 5xx of http.md) */
+};
+
+/* What the output bytes are, for the counts. */
+enum out_kind { OUT_HEAD, OUT_BODY, OUT_FRAMING, OUT_KINDS };
+
+/* A piece of output. Pieces of a batch's own buffer lie one behind the other. */
+struct out_seg {
+	uint8_t kind;       /* enum out_kind */
+	bool is_file;       /* fd and off instead of p */
+	int fd;             /* borrowed from owner */
+	uint64_t len;       /* bytes left to send */
+	const char *p;
+	int64_t off;
+	void *owner;        /* given to app_ops.release; NULL: the batch's own buffer */
+};
+
+#define OUT_BATCH_SEGS 16
+#define OUT_BATCH_BYTES 8192
+#define OUT_BORROW_MIN 16384 /* below it copying is cheaper than the way back of a buffer */
+
+/* Output on its way from an application thread to the I/O thread. */
+struct out_batch {
+	struct out_batch *next;
+	uint32_t n_segs;
+	uint32_t used, cap;  /* of buf */
+	bool pooled;         /* embedded in the request: not to be freed */
+	struct out_seg segs[OUT_BATCH_SEGS];
+	char *buf;
+};
+
+/* Atomic bits in req.signals: what an application thread wants from the I/O thread. */
+enum {
+	SIG_OUT = 0x01,       /* batches were published */
+	SIG_FINISH = 0x02,    /* no more output will come */
+	SIG_DONE = 0x04,      /* the application side is finished with the request */
+	SIG_WANT_BODY = 0x08, /* a reader waits: send 100 Continue, read on */
+	SIG_BODY_ROOM = 0x10, /* body memory was used up: read on */
+	SIG_WANT_PULL = 0x20, /* output was full: call pull() below low water */
+};
+
+/* req_finish() flags */
+enum {
+	REQ_ABORT = 0x01,     /* cut the connection: the answer is not whole (http.md 40) */
+	REQ_CLOSE = 0x02,     /* whole, but the connection ends after it */
+	REQ_NEEDS_END = 0x04, /* hooks are waiting: call end() when the outcome is final */
+};
+
+/* Wire counts of one request. The I/O thread writes, application threads may read at any
+ * time (relaxed). */
+struct req_counts {
+	_Atomic uint64_t in_head, in_body, in_framing, in_tls;
+	_Atomic uint64_t out[OUT_KINDS]; /* accepted by the kernel */
+	_Atomic uint64_t out_tls;
+};
+
+struct req {
+	/* Constant from start() on */
+	struct head head;
+	const char *base;         /* what the spans of head refer to */
+	struct addr peer;
+	const struct listener *listener;
+	bool tls;
+	bool https;               /* TLS, or a trusted forwarder says so: wsgi.url_scheme */
+	uint64_t serial;          /* request number of this worker, from 1 */
+	uint32_t keepalive_seq;   /* requests before this one on the connection */
+	uint64_t start_ns;        /* CLOCK_MONOTONIC at the first byte */
+	int64_t start_unix;       /* wall clock seconds, for Date and logs */
+	int conn_fd;              /* for gunicorn.socket; -1 once closed */
+
+	/* The application side's own */
+	void *app;                /* its per-request object */
+	struct req *app_next;     /* link in its queues */
+	uint32_t app_thread;      /* which thread runs it */
+
+	/* Set by application threads before req_finish(), read by the I/O thread after */
+	int status;               /* 0 until a response head was made */
+	uint64_t app_ns;          /* time inside the application */
+
+	/* Set by the I/O thread, readable by everybody */
+	struct req_counts counts;
+	_Atomic bool aborted;     /* the answer can no longer arrive: stop working on it */
+	_Atomic int outcome;      /* enum req_outcome */
+	_Atomic uint64_t first_out_ns, end_ns;
+
+	/* Output under way */
+	_Atomic uint64_t out_pending; /* bytes published and not yet accepted by the kernel */
+	_Atomic(struct out_batch *) out_published; /* newest first */
+	struct out_batch *out_open;   /* being filled by an application thread */
+
+	struct body *body;        /* see body.h; NULL: no body */
+	_Atomic uint32_t signals;
+	uint32_t finish_flags;
+	struct req *sig_next;     /* in the list of requests with signals */
+
+	/* The I/O thread's own */
+	struct conn *conn;        /* NULL once the connection went on or away */
+	struct out_batch *out_head, *out_tail; /* taken over, oldest first */
+	bool finished;            /* SIG_FINISH seen */
+	bool with_app;            /* start() was called and req_done() not yet */
+	bool end_called;
+	bool interim_sent;        /* 100 Continue went out (or is not wanted any more) */
+	uint32_t inflight;        /* index in the shared segment + 1; 0: none */
+	uint64_t deadline_ns;     /* of the application timeout; 0: none */
+	struct req *prev, *next;  /* all open requests of the worker */
+	char *buffer;             /* owned: memory behind base */
+	size_t buffer_cap;
+	struct out_batch batch0;
+	char batch0_buf[OUT_BATCH_BYTES];
+};
+
+/* ---- For application threads. All thread-safe against the I/O thread; for one request
+ * only one application thread at a time. ---- */
+
+/* At least n contiguous bytes to write output into (the open batch grows as needed); NULL
+ * without memory. Valid until the next req_out_ call. */
+char *req_out_room(struct req *r, size_t n);
+/* The next n bytes of that room are output of this kind. */
+void req_out_add(struct req *r, enum out_kind kind, size_t n);
+/* Copies p[0..n) into the open batch. -1 without memory. */
+NODISCARD int req_out_copy(struct req *r, enum out_kind kind, const char *p, size_t n);
+/* p[0..n) stays valid until app_ops.release(owner). -1 without memory: owner stays yours. */
+NODISCARD int req_out_borrow(struct req *r, enum out_kind kind, const char *p, size_t n,
+    void *owner);
+/* n bytes of fd from off on, as OUT_BODY; the file stays open until release(owner). */
+NODISCARD int req_out_file(struct req *r, int fd, int64_t off, uint64_t n, void *owner);
+/* Hands what was added over to the I/O thread; nothing happens when nothing was. */
+void req_out_publish(struct req *r);
+/* True when more output should wait: above --output-high. Then call req_want_pull() and
+ * leave the request alone until app_ops.pull(). */
+bool req_out_full(const struct req *r);
+void req_want_pull(struct req *r);
+
+/* Publishes, and says that no more output comes. Without REQ_NEEDS_END this is req_done()
+ * as well: do not touch r after it. */
+void req_finish(struct req *r, unsigned flags);
+/* After end(): the application side is finished with r. */
+void req_done(struct req *r);
+
+/* Reads up to n body bytes: > 0 bytes, 0 at the body's end, BODY_AGAIN, BODY_BROKEN. After
+ * BODY_AGAIN call req_body_want() and wait for app_ops.body(). */
+enum { BODY_AGAIN = -1, BODY_BROKEN = -2 };
+int64_t req_body_read(struct req *r, char *dst, size_t n);
+void req_body_want(struct req *r);
+/* Why BODY_BROKEN: fixed words; *bad_framing: a chunk syntax error, not a short client. */
+const char *req_body_error(const struct req *r, bool *bad_framing);
+/* Body bytes that can be read without waiting. */
+uint64_t req_body_ready(const struct req *r);

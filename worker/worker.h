@@ -1,0 +1,29 @@
+/* One worker process: what it inherited and how its two sides (I/O thread, Python) start
+ * and end together. SPDX-License-Identifier: MIT */
+#pragma once
+
+#include "common/heritage.h"
+#include "common/seg.h"
+
+struct app_ops;
+
+struct worker {
+	struct heritage heritage;
+	struct seg *seg; /* shared with the master */
+};
+
+/* Takes over what the master left on the well-known descriptors; once per process. The
+ * error log goes through the writer thread from here on. */
+NODISCARD int worker_open(struct worker *w, struct err *e);
+
+/* The application could not be loaded: tells the master why (traceback or sentence) and
+ * ends the process with status 3. */
+_Noreturn void worker_fail(struct worker *w, struct str text);
+
+/* Starts the I/O thread, begins to accept and tells the master READY. The calling thread
+ * goes on as application thread 0. */
+NODISCARD int worker_start(struct worker *w, const struct app_ops *ops, struct err *e);
+
+/* After every application thread has returned: tells the I/O thread to write out its logs,
+ * joins it and reports DRAINED. The caller then runs Python's own end and calls _exit. */
+void worker_finish(struct worker *w);
