@@ -151,6 +151,14 @@ void req_out_publish(struct req *r);
 bool req_out_full(const struct req *r);
 void req_want_pull(struct req *r);
 
+/* Whether the connection may persist after this answer: asked for by the client and allowed
+ * by the server right now (not draining). Ask once, when the head is made. */
+bool req_may_persist(const struct req *r);
+
+/* Before an application thread waits for anything (work, body, room): what it signalled and
+ * the I/O thread was not yet woken for reaches it now. */
+void req_app_idle(void);
+
 /* Publishes, and says that no more output comes. Without REQ_NEEDS_END this is req_done()
  * as well: do not touch r after it. */
 void req_finish(struct req *r, unsigned flags);

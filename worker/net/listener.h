@@ -1,0 +1,30 @@
+/* A listening socket this worker inherited, and the gate that decides when it accepts.
+ * SPDX-License-Identifier: MIT */
+#pragma once
+
+#include "common/addr.h"
+#include "common/err.h"
+
+#include <event2/event_struct.h>
+
+struct net;
+
+struct listener {
+	struct net *net;
+	int fd;                        /* inherited; -1 once closed */
+	bool tls;
+	bool is_unix;
+	bool armed;                    /* the event is in the loop */
+	struct addr addr;              /* of the socket, the port resolved */
+	char name[128];                /* as the operator wrote it */
+	char server_name[ADDR_TEXT_MAX]; /* SERVER_NAME: address, or "unix" */
+	char server_port[8];           /* SERVER_PORT: "" for unix */
+	struct event ev;
+};
+
+NODISCARD int listeners_open(struct net *net, struct err *e);
+/* Accepts what is in the queues, then closes the listeners: the drain's first step. */
+void listeners_drain(struct net *net);
+void listeners_close(struct net *net);
+/* Work came or went: open or shut the gate. Cheap; call at the end of a loop turn. */
+void listeners_gate(struct net *net);
