@@ -20,7 +20,8 @@ struct transport_ops {
 	int (*handshake)(struct transport *t);
 	ssize_t (*read)(struct transport *t, void *buf, size_t n);
 	ssize_t (*writev)(struct transport *t, const struct iovec *iov, int n);
-	/* At most n bytes of fd from *off on; *off is moved on. */
+	/* At most n bytes of fd from *off on; *off is moved on. ENODATA: the file ended
+	 * before *off, EIO and others: it cannot be read. */
 	ssize_t (*sendfile)(struct transport *t, int fd, int64_t *off, size_t n);
 	/* Bytes already decrypted that no poll will announce. */
 	bool (*pending)(const struct transport *t);
