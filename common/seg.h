@@ -3,6 +3,7 @@
  * what a crashed one was doing. SPDX-License-Identifier: MIT */
 #pragma once
 
+#include "common/addr.h"
 #include "common/err.h"
 
 #include <stdatomic.h>
@@ -26,7 +27,7 @@ struct seg_inflight {
 	uint64_t started_ns; /* CLOCK_MONOTONIC */
 	uint64_t serial;     /* request number of the worker */
 	char method[16];     /* cut, NUL-padded */
-	char peer[48];       /* "10.0.0.7:4711" */
+	struct addr peer;
 	char target[168];    /* path without query, cut; hostile bytes: escape when printing */
 };
 
