@@ -2,7 +2,18 @@
  * SPDX-License-Identifier: MIT */
 #pragma once
 
+#include <stdatomic.h>
+#include <stdint.h>
+
 struct req;
+
+/* Counted by application threads, folded into the shared segment by the I/O thread (the
+ * segment's only writer). They only grow. */
+struct app_counts {
+	_Atomic uint64_t errors;      /* exceptions that left the application */
+	_Atomic uint64_t hooks_run;   /* post hooks called */
+	_Atomic uint64_t hook_errors; /* exceptions that left one */
+};
 
 /*
  * Called on the I/O thread. None may block, need the GIL, or call back into req.h's
@@ -26,4 +37,5 @@ struct app_ops {
 	/* The drain is over (nothing in flight) or its time is up: application threads
 	 * return when their current request does. */
 	void (*stop)(void);
+	struct app_counts *counts; /* NULL: none are kept */
 };
