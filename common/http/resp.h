@@ -41,6 +41,7 @@ struct resp {
 	bool capitalize;        /* in: --capitalize-headers */
 	bool has_length, has_date, has_server;
 	uint64_t length;        /* the app's, or from resp_finish */
+	size_t fields_at;       /* offset of the first field in out: set by resp_begin */
 	enum resp_framing framing; /* after resp_finish */
 };
 
