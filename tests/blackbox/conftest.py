@@ -1,0 +1,128 @@
+"""Fixtures: a server factory per test and one per module, certificates, records.
+
+SPDX-License-Identifier: MIT
+"""
+
+import os
+import resource
+import subprocess
+from pathlib import Path
+
+import procfs
+import pytest
+import shoal_harness
+from shoal_harness import BINARY, Server
+
+shoal_harness.become_subreaper()
+
+
+def pytest_configure():
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft < 65536:
+        try:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (65536, max(hard, 65536)))
+        except (ValueError, PermissionError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
+def pytest_report_header():
+    return f"server: {BINARY}"
+
+
+def pytest_sessionstart():
+    if not Path(BINARY).exists():
+        pytest.exit(f"{BINARY} is not built (SHOAL_BIN or SHOAL_BUILD choose it)", 3)
+
+
+class Factory:
+    """Starts servers, and ends those that still run."""
+
+    def __init__(self, tmp):
+        self.tmp = tmp
+        self.servers = []
+
+    def __call__(self, app, *options, **named):
+        timeout = named.pop("ready_timeout", 15)
+        tmp = self.tmp / f"server{len(self.servers)}"
+        tmp.mkdir(exist_ok=True)
+        server = Server(app, *options, tmp=tmp, **named)
+        self.servers.append(server)
+        return server.start(timeout)
+
+    def finish(self):
+        errors = []
+        for server in self.servers:
+            if server.stopped:
+                continue
+            try:
+                server.stop()
+            except AssertionError as error:
+                errors.append(str(error))
+        assert not errors, "\n".join(errors)
+        check_no_orphans()
+
+
+def check_no_orphans():
+    """As their reaper we inherit what a master left behind."""
+    known = {os.getpid()}
+    orphans = [p for p in procfs.children(os.getpid()) if p not in known]
+    commands = {p: procfs.command(p) for p in orphans}
+    mine = {p: c for p, c in commands.items() if "shoal" in c and "pytest" not in c}
+    assert not mine, f"orphan processes: {mine}"
+
+
+@pytest.fixture
+def server(tmp_path):
+    """server(app, *options, env=, workers=, bind=): a running server of this test."""
+    factory = Factory(tmp_path)
+    try:
+        yield factory
+        factory.finish()
+    finally:
+        for one in factory.servers:
+            one.kill()
+
+
+@pytest.fixture(scope="module")
+def module_server(tmp_path_factory):
+    """As `server`, for the tests of a module that share an instance."""
+    factory = Factory(tmp_path_factory.mktemp("module"))
+    try:
+        yield factory
+        factory.finish()
+    finally:
+        for one in factory.servers:
+            one.kill()
+
+
+@pytest.fixture
+def record(tmp_path):
+    """A file the applications append facts to; see tests/apps/record.py."""
+    path = tmp_path / "record"
+    path.write_text("")
+    return path
+
+
+@pytest.fixture(scope="session")
+def certificates(tmp_path_factory):
+    """An authority, a server and a client certificate, made for this run."""
+    where = tmp_path_factory.mktemp("tls")
+
+    def openssl(*args):
+        subprocess.run(["openssl", *args], cwd=where, check=True, capture_output=True)
+
+    curve = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"]
+    openssl("req", "-x509", *curve, "-keyout", "ca.key", "-out", "ca.pem", "-days", "2",
+            "-subj", "/CN=Test authority")
+    for name, subject in (("server", "/CN=localhost"), ("client", "/CN=alice/O=Test")):
+        openssl("req", *curve, "-keyout", f"{name}.key", "-out", f"{name}.csr",
+                "-subj", subject)
+        (where / f"{name}.ext").write_text(
+            "subjectAltName=DNS:localhost,IP:127.0.0.1\nbasicConstraints=CA:FALSE\n"
+        )
+        openssl("x509", "-req", "-in", f"{name}.csr", "-CA", "ca.pem", "-CAkey",
+                "ca.key", "-CAcreateserial", "-days", "2", "-extfile", f"{name}.ext",
+                "-out", f"{name}.pem")
+    openssl("req", "-x509", *curve, "-keyout", "other.key", "-out", "other.pem",
+            "-days", "2", "-subj", "/CN=Somebody else")
+    return where
