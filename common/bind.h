@@ -11,7 +11,8 @@ enum bind_kind { BIND_TCP, BIND_UNIX, BIND_FD };
 
 struct bind_addr {
 	enum bind_kind kind;
-	char host[BIND_HOST_MAX]; /* TCP: name or literal without brackets; "" = every address */
+	char host[BIND_HOST_MAX]; /* TCP: name or literal without brackets; "" = every
+				     address */
 	uint16_t port;            /* TCP; 0 = the kernel chooses */
 	char path[BIND_PATH_MAX]; /* UNIX; a leading '@' is the abstract name space */
 	int fd;                   /* FD */

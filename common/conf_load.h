@@ -25,6 +25,6 @@ struct conf_action {
  * `e` that names option, value, origin and what was expected; exit code 2.
  * May start an interpreter process to evaluate a gunicorn.conf.py, and waits for it.
  */
-NODISCARD int conf_load(struct conf *c, int argc, char **argv, struct conf_action *action,
-    struct err *e);
+NODISCARD int conf_load(
+    struct conf *c, int argc, char **argv, struct conf_action *action, struct err *e);
 void conf_action_finish(struct conf_action *action);

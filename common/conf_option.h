@@ -36,7 +36,8 @@ struct conf_option {
 	int64_t def_num;
 	const char *def_text; /* NULL: unset */
 	int64_t min, max;
-	const char *arg; /* placeholder; without capitals it lists the values: "auto|embed" */
+	const char
+	    *arg; /* placeholder; without capitals it lists the values: "auto|embed" */
 	const char *help;
 };
 

@@ -1,0 +1,160 @@
+/* The configuration: its defaults, its memory, and its way through JSON.
+ * SPDX-License-Identifier: MIT */
+#include "common/conf.h"
+
+#include "common/conf_option.h"
+#include "common/conf_set.h"
+#include "common/conf_value.h"
+#include "common/strlist.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+
+static void
+init_member(struct conf *c, enum conf_id id)
+{
+	const struct conf_option *o = &conf_options[id];
+	void *member = conf_option_member(c, id);
+
+	switch (o->type) {
+	case CONF_T_BOOL:
+		*(bool *)member = o->def_num != 0;
+		break;
+	case CONF_T_STR:
+		/* Without memory for a few defaults at start-up there is nobody to tell. */
+		if (o->def_text != NULL && (*(char **)member = strdup(o->def_text)) == NULL)
+			abort();
+		break;
+	case CONF_T_LIST:
+		break;
+	default:
+		*(int64_t *)member = o->def_num;
+	}
+}
+
+void
+conf_init(struct conf *c)
+{
+	memset(c, 0, sizeof(*c));
+	for (unsigned i = 0; i < CONF_COUNT; i++)
+		init_member(c, (enum conf_id)i);
+}
+
+void
+conf_finish(struct conf *c)
+{
+	if (c == NULL)
+		return;
+	for (unsigned i = 0; i < CONF_COUNT; i++) {
+		void *member = conf_option_member(c, (enum conf_id)i);
+
+		if (conf_options[i].type == CONF_T_STR)
+			free(*(char **)member);
+		else if (conf_options[i].type == CONF_T_LIST)
+			strlist_finish(member);
+		free(c->origin[i]);
+	}
+	free(c->app);
+	memset(c, 0, sizeof(*c));
+}
+
+static json_t *
+list_to_json(const struct strlist *l)
+{
+	json_t *a = json_array();
+
+	for (size_t i = 0; i < l->n; i++)
+		if (json_array_append_new(a, json_string(l->v[i])) != 0) {
+			json_decref(a);
+			return NULL;
+		}
+	return a;
+}
+
+/* In the form a config file takes: what is printed can be read back. */
+static json_t *
+value_to_json(const struct conf *c, enum conf_id id)
+{
+	const void *member = conf_option_value(c, id);
+	char text[CONF_VALUE_TEXT_MAX];
+
+	switch (conf_options[id].type) {
+	case CONF_T_BOOL:
+		return json_boolean(*(const bool *)member);
+	case CONF_T_STR:
+		if (*(char *const *)member == NULL)
+			return json_null();
+		return json_string(*(char *const *)member);
+	case CONF_T_LIST:
+		return list_to_json(member);
+	case CONF_T_MS:
+		return json_string(
+		    conf_value_duration_text(*(const int64_t *)member, text));
+	default:
+		if (!conf_option_is_mode(id))
+			return json_integer(*(const int64_t *)member);
+		snprintf(
+		    text, sizeof(text), "0%" PRIo64, (uint64_t) * (const int64_t *)member);
+		return json_string(text);
+	}
+}
+
+json_t *
+conf_to_json(const struct conf *c)
+{
+	json_t *obj = json_object();
+	char key[CONF_KEY_MAX];
+
+	if (json_object_set_new(obj, "app", c->app ? json_string(c->app) : json_null()) !=
+	    0)
+		goto fail;
+	for (unsigned i = 0; i < CONF_COUNT; i++) {
+		conf_option_key((enum conf_id)i, key);
+		if (json_object_set_new(obj, key, value_to_json(c, (enum conf_id)i)) != 0)
+			goto fail;
+	}
+	return obj;
+fail:
+	json_decref(obj);
+	return NULL;
+}
+
+static int
+app_from_json(struct conf *c, const json_t *value, struct err *e)
+{
+	char *copy = NULL;
+
+	if (!json_is_string(value) && !json_is_null(value))
+		return err_set(e, "app: expected a string");
+	if (json_is_string(value) && (copy = strdup(json_string_value(value))) == NULL)
+		return err_set(e, "out of memory");
+	free(c->app);
+	c->app = copy;
+	return 0;
+}
+
+int
+conf_from_json(struct conf *c, const json_t *obj, struct err *e)
+{
+	struct conf_source src = {0};
+	const char *key;
+	json_t *value;
+
+	if (!json_is_object(obj))
+		return err_set(e, "configuration: expected a JSON object");
+	json_object_foreach((json_t *)obj, key, value)
+	{
+		enum conf_id id = conf_option_find(str_of(key));
+		int rc;
+
+		if (strcmp(key, "app") == 0)
+			rc = app_from_json(c, value, e);
+		else if (id == CONF_COUNT)
+			rc = err_set(e, "configuration: unknown key %.64s", key);
+		else
+			rc = conf_set_json(c, id, value, &src, e);
+		if (rc != 0)
+			return -1;
+	}
+	return 0;
+}

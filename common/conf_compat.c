@@ -1,0 +1,290 @@
+/* What users of gunicorn and Spawning write and is no option of its own: the tables.
+ * SPDX-License-Identifier: MIT */
+#include "common/conf_compat.h"
+
+#include "common/conf_option.h"
+
+#include <ctype.h>
+#include <strings.h>
+
+#define ALIAS(n, s, member)                                                                \
+	{                                                                                  \
+		.name = (n), .setting = (s), .kind = COMPAT_ALIAS, .id = CONF_##member     \
+	}
+#define IGNORE(n, s, value, text)                                                          \
+	{                                                                                  \
+		.name = (n), .setting = (s), .kind = COMPAT_IGNORE,                        \
+		.takes_value = (value), .sentence = (text)                                 \
+	}
+#define ONLY(n, value, text)                                                               \
+	{                                                                                  \
+		.name = (n), .kind = COMPAT_IGNORE, .takes_value = true, .only = (value),  \
+		.sentence = (text)                                                         \
+	}
+#define REFUSE(n, s, value, text)                                                          \
+	{                                                                                  \
+		.name = (n), .setting = (s), .kind = COMPAT_REFUSE,                        \
+		.takes_value = (value), .sentence = (text)                                 \
+	}
+#define SILENT(n)                                                                          \
+	{                                                                                  \
+		.name = (n), .kind = COMPAT_SILENT                                         \
+	}
+#define HOOK(n)                                                                            \
+	{                                                                                  \
+		.name = (n), .kind = COMPAT_HOOK                                           \
+	}
+
+static const struct compat table[] = {
+    /* gunicorn's other names */
+    ALIAS("log-file", NULL, error_logfile),
+    ALIAS("accesslog", "accesslog", access_logfile),
+    ALIAS("access-log-format", "access_log_format", access_logformat),
+    ALIAS("errorlog", "errorlog", error_logfile),
+    ALIAS("loglevel", "loglevel", log_level),
+    ALIAS("keepalive", "keepalive", keep_alive),
+    ALIAS("pidfile", "pidfile", pidfile),
+    ALIAS("proc-name", "proc_name", name),
+    ALIAS("raw-env", "raw_env", env),
+    ALIAS("tmp-upload-dir", "tmp_upload_dir", body_dir),
+    /* Spawning's */
+    ALIAS("processes", NULL, workers),
+    ALIAS("deadman-timeout", NULL, graceful_timeout),
+    ALIAS("daemonize", NULL, daemon),
+    ALIAS("access-log-file", NULL, access_logfile),
+    ALIAS("chuid", NULL, user),
+
+    SILENT("do-handshake-on-connect"),
+    SILENT("suppress-ragged-eofs"),
+    IGNORE("worker-tmp-dir", NULL, true,
+	"has no effect: workers are watched through shared memory, not through a file"),
+    ONLY("http-protocols", "h1", "has no effect: HTTP/1.1 is what listeners speak"),
+    ONLY("protocol", "http", "has no effect: HTTP is what listeners speak"),
+    IGNORE("log-config", "logconfig", true,
+	"applies to the application's own loggers only; load it from the application"),
+    IGNORE("disable-redirect-access-to-syslog", NULL, false,
+	"has no effect: the access log never goes to syslog"),
+    IGNORE("default-proc-name", NULL, true, "has no effect: use --name"),
+
+    REFUSE("max-requests", NULL, true,
+	"not supported yet: workers are not recycled by request count in this version"),
+    REFUSE("max-requests-jitter", NULL, true,
+	"not supported yet: workers are not recycled by request count in this version"),
+    REFUSE("max-age", NULL, true,
+	"not supported yet: workers are not recycled by age in this version"),
+    REFUSE("max-memory", NULL, true,
+	"not supported yet: workers are not recycled by memory in this version"),
+    REFUSE("preload", "preload_app", false,
+	"not supported yet: every worker imports the application itself in this version"),
+    REFUSE("reload", NULL, false,
+	"not supported yet: restart the server to load changed code in this version"),
+    REFUSE("reload-engine", NULL, true,
+	"not supported yet: code is not watched for changes in this version"),
+    REFUSE("reload-extra-file", "reload_extra_files", true,
+	"not supported yet: files are not watched for changes in this version"),
+    REFUSE("watch", NULL, true,
+	"not supported yet: files are not watched for changes in this version"),
+    REFUSE("control-socket", NULL, true,
+	"not supported yet: there is no control socket in this version; use signals"),
+    REFUSE("control-socket-mode", NULL, true,
+	"not supported yet: there is no control socket in this version; use signals"),
+    REFUSE("no-control-socket", NULL, false,
+	"not needed: there is no control socket in this version"),
+    REFUSE("status-port", NULL, true,
+	"not supported yet: there is no status page in this version"),
+    REFUSE("status-host", NULL, true,
+	"not supported yet: there is no status page in this version"),
+    REFUSE("proxy-protocol", NULL, false,
+	"not supported yet: listeners do not read the PROXY protocol in this version"),
+    REFUSE("proxy-allow-from", "proxy_allow_ips", true,
+	"not supported yet: listeners do not read the PROXY protocol in this version"),
+    REFUSE("forwarder-headers", NULL, true,
+	"not supported yet: --header-map decides about names with an underscore"),
+    REFUSE("enable-stdio-inheritance", NULL, false,
+	"not supported: with --daemon, use --error-logfile and --capture-output"),
+    REFUSE("paste", NULL, true,
+	"not supported yet: name a module that calls paste.deploy.loadapp as APP"),
+    REFUSE("paster", NULL, true,
+	"not supported yet: name a module that calls paste.deploy.loadapp as APP"),
+    REFUSE("paste-global", "raw_paste_global_conf", true,
+	"not supported yet: name a module that calls paste.deploy.loadapp as APP"),
+    REFUSE("spew", NULL, false, "not supported: lines of Python are not traced"),
+    REFUSE("logger-class", NULL, true,
+	"not supported: logs are written outside of Python; see --access-logformat"),
+    REFUSE("log-config-json", "logconfig_json", true,
+	"not supported: configure logging in the application"),
+    REFUSE("logconfig-dict", NULL, true,
+	"not supported: configure logging in the application"),
+    REFUSE("log-syslog", "syslog", false,
+	"not supported: log to standard error and let the service manager forward it"),
+    REFUSE("log-syslog-to", "syslog_addr", true,
+	"not supported: log to standard error and let the service manager forward it"),
+    REFUSE("log-syslog-prefix", "syslog_prefix", true,
+	"not supported: log to standard error and let the service manager forward it"),
+    REFUSE("log-syslog-facility", "syslog_facility", true,
+	"not supported: log to standard error and let the service manager forward it"),
+    REFUSE("statsd-host", NULL, true, "not supported: metrics are not sent to statsd"),
+    REFUSE("statsd-prefix", NULL, true, "not supported: metrics are not sent to statsd"),
+    REFUSE("dogstatsd-tags", NULL, true, "not supported: metrics are not sent to statsd"),
+    REFUSE("ssl-version", NULL, true,
+	"not supported: TLS 1.2 and 1.3 are always on, older versions never"),
+    REFUSE("secure-scheme-headers", NULL, true,
+	"not supported: X-Forwarded-Proto of --forwarded-allow-ips sets the scheme"),
+    REFUSE("permit-obsolete-folding", NULL, false,
+	"not supported: folded header lines are refused"),
+    REFUSE("strip-header-spaces", NULL, false,
+	"not supported: a space before a header's colon is refused"),
+    REFUSE("permit-unconventional-http-method", NULL, false,
+	"not supported: methods must be tokens"),
+    REFUSE("permit-unconventional-http-version", NULL, false,
+	"not supported: versions other than 1.0 and 1.1 are refused"),
+    REFUSE(
+	"casefold-http-method", NULL, false, "not supported: methods are case-sensitive"),
+    REFUSE("no-keepalive", NULL, false, "write --keep-alive 0"),
+    REFUSE("threadpool-workers", NULL, true, "write --threads"),
+    REFUSE("coverage", NULL, false, "not supported: run the application under coverage"),
+    REFUSE("sysinfo", NULL, false, "not supported: there is no status page"),
+    REFUSE("backdoor", NULL, false, "not supported: there is no backdoor"),
+
+    HOOK("on-starting"),
+    HOOK("on-reload"),
+    HOOK("when-ready"),
+    HOOK("pre-fork"),
+    HOOK("post-fork"),
+    HOOK("post-worker-init"),
+    HOOK("worker-int"),
+    HOOK("worker-abort"),
+    HOOK("pre-exec"),
+    HOOK("pre-request"),
+    HOOK("post-request"),
+    HOOK("child-exit"),
+    HOOK("worker-exit"),
+    HOOK("nworkers-changed"),
+    HOOK("on-exit"),
+    HOOK("ssl-context"),
+};
+
+static const struct {
+	const char *name; /* with '.' at the end: every class of that package */
+	const char *sentence;
+} refused_classes[] = {
+    {"gevent", "green threads are not supported yet; use --threads N"},
+    {"eventlet", "green threads are not supported yet; use --threads N"},
+    {"gevent_wsgi", "green threads are not supported yet; use --threads N"},
+    {"gevent_pywsgi", "green threads are not supported yet; use --threads N"},
+    {"tornado",
+	"only WSGI applications are served; run a Tornado application with Tornado"},
+    {"uvicorn.", "only WSGI applications are served; run an ASGI application with uvicorn"},
+    {"uvicorn_worker.",
+	"only WSGI applications are served; run an ASGI application with uvicorn"},
+    {"asgi", "only WSGI applications are served; run an ASGI application with uvicorn"},
+};
+
+int
+conf_compat_check_class(const char *name, struct err *e)
+{
+	if (strcmp(name, "sync") == 0 || strcmp(name, "gthread") == 0)
+		return 0;
+	for (size_t i = 0; i < ARRAY_LEN(refused_classes); i++) {
+		const char *refused = refused_classes[i].name;
+		size_t n = strlen(refused);
+
+		if (strncmp(name, refused, n) == 0 &&
+		    (refused[n - 1] == '.' || name[n] == '\0'))
+			return err_set(e, "%s", refused_classes[i].sentence);
+	}
+	return err_set(e, "expected sync or gthread");
+}
+
+static bool
+same_name(const char *name, struct str text)
+{
+	size_t i = 0;
+
+	for (; i < text.n && name[i] != '\0'; i++)
+		if (name[i] != text.p[i] &&
+		    !(strchr("-_", name[i]) && strchr("-_", text.p[i])))
+			return false;
+	return i == text.n && name[i] == '\0';
+}
+
+const struct compat *
+conf_compat_find(struct str name)
+{
+	for (size_t i = 0; i < ARRAY_LEN(table); i++)
+		if (table[i].kind != COMPAT_HOOK && same_name(table[i].name, name))
+			return &table[i];
+	return NULL;
+}
+
+const struct compat *
+conf_compat_find_letter(char letter)
+{
+	return letter == 'R' ? conf_compat_find(STR("enable-stdio-inheritance")) : NULL;
+}
+
+const struct compat *
+conf_compat_find_setting(struct str name)
+{
+	for (size_t i = 0; i < ARRAY_LEN(table); i++)
+		if (same_name(table[i].setting ? table[i].setting : table[i].name, name))
+			return &table[i];
+	return NULL;
+}
+
+#define NAME_MAX_COMPARED 63
+
+/* Levenshtein's distance, one row at a time, `-` and `_` alike. */
+static size_t
+distance(const char *a, struct str b)
+{
+	size_t row[NAME_MAX_COMPARED + 1];
+	size_t n = MIN(b.n, NAME_MAX_COMPARED);
+
+	for (size_t j = 0; j <= n; j++)
+		row[j] = j;
+	for (size_t i = 0; a[i] != '\0'; i++) {
+		size_t diagonal = row[0];
+
+		row[0] = i + 1;
+		for (size_t j = 1; j <= n; j++) {
+			char x = a[i] == '_' ? '-' : a[i];
+			char y = b.p[j - 1] == '_' ? '-' : (char)tolower(b.p[j - 1]);
+			size_t best = diagonal + (x != y);
+
+			best = MIN(best, MIN(row[j], row[j - 1]) + 1);
+			diagonal = row[j];
+			row[j] = best;
+		}
+	}
+	return row[n];
+}
+
+const char *
+conf_compat_nearest(struct str name, bool settings)
+{
+	size_t best = MIN(MAX(name.n / 3, 1), 3) + 1;
+	const char *found = NULL;
+
+	for (size_t i = 0; i < CONF_COUNT; i++) {
+		size_t d = distance(conf_options[i].name, name);
+
+		if (d < best) {
+			best = d;
+			found = conf_options[i].name;
+		}
+	}
+	for (size_t i = 0; i < ARRAY_LEN(table); i++) {
+		const char *known = table[i].name;
+		size_t d;
+
+		if (settings && table[i].setting != NULL)
+			known = table[i].setting;
+		d = distance(known, name);
+		if (d < best && (settings || table[i].kind != COMPAT_HOOK)) {
+			best = d;
+			found = known;
+		}
+	}
+	return found;
+}
