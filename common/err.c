@@ -6,6 +6,21 @@
 #include <stdarg.h>
 #include <stdio.h>
 
+/* Puts ": tail" behind the first n bytes; what does not fit is cut. */
+static void
+append(struct err *e, int n, const char *tail)
+{
+	size_t at = (size_t)n, len = strlen(tail);
+
+	if (n < 0 || at + 2 >= sizeof(e->text))
+		return;
+	memcpy(e->text + at, ": ", 2);
+	at += 2;
+	len = MIN(len, sizeof(e->text) - 1 - at);
+	memcpy(e->text + at, tail, len);
+	e->text[at + len] = '\0';
+}
+
 int
 err_set(struct err *e, const char *fmt, ...)
 {
@@ -32,9 +47,7 @@ err_wrap(struct err *e, const char *fmt, ...)
 	va_start(ap, fmt);
 	n = vsnprintf(e->text, sizeof(e->text), fmt, ap);
 	va_end(ap);
-	if (n >= 0 && (size_t)n < sizeof(e->text))
-		snprintf(e->text + n, sizeof(e->text) - (size_t)n, ": %.*s",
-		    (int)sizeof(e->text) - n - 3, inner);
+	append(e, n, inner);
 	return -1;
 }
 
@@ -50,7 +63,6 @@ err_errno(struct err *e, const char *fmt, ...)
 	va_start(ap, fmt);
 	n = vsnprintf(e->text, sizeof(e->text), fmt, ap);
 	va_end(ap);
-	if (n >= 0 && (size_t)n < sizeof(e->text))
-		snprintf(e->text + n, sizeof(e->text) - (size_t)n, ": %s", strerror(saved));
+	append(e, n, strerror(saved));
 	return -1;
 }
