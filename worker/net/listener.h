@@ -11,14 +11,14 @@ struct net;
 
 struct listener {
 	struct net *net;
-	int fd;                        /* inherited; -1 once closed */
+	int fd; /* inherited; -1 once closed */
 	bool tls;
 	bool is_unix;
-	bool armed;                    /* the event is in the loop */
-	struct addr addr;              /* of the socket, the port resolved */
-	char name[128];                /* as the operator wrote it */
+	bool armed;                      /* the event is in the loop */
+	struct addr addr;                /* of the socket, the port resolved */
+	char name[128];                  /* as the operator wrote it */
 	char server_name[ADDR_TEXT_MAX]; /* SERVER_NAME: address, or "unix" */
-	char server_port[8];           /* SERVER_PORT: "" for unix */
+	char server_port[8];             /* SERVER_PORT: "" for unix */
 	struct event ev;
 };
 

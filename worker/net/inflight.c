@@ -1,0 +1,49 @@
+/* Requests in flight: fills and frees entries of the worker's shared segment.
+ * SPDX-License-Identifier: MIT */
+#include "worker/net/inflight.h"
+
+#include "worker/net/req_io.h"
+
+void
+inflight_init(struct net *net)
+{
+	for (uint32_t i = 0; i < SEG_INFLIGHT; i++)
+		net->inflight_free[i] = (uint16_t)(SEG_INFLIGHT - 1 - i);
+	net->n_inflight_free = SEG_INFLIGHT;
+}
+
+void
+inflight_open(struct req *r)
+{
+	struct net *net = r->net;
+	struct seg_inflight *f;
+	struct str method = span_str(r->base, r->head.method);
+	struct str path = span_str(r->base, r->head.path);
+
+	if (net->n_inflight_free == 0)
+		return;
+	r->inflight = 1u + net->inflight_free[--net->n_inflight_free];
+	f = &net->seg->inflight[r->inflight - 1];
+	f->started_ns = r->start_ns;
+	f->serial = r->serial;
+	method.n = MIN(method.n, sizeof(f->method) - 1);
+	memcpy(f->method, method.p, method.n);
+	f->method[method.n] = '\0';
+	f->peer = r->peer;
+	f->target_len = (uint32_t)MIN(path.n, sizeof(f->target));
+	memcpy(f->target, path.p, f->target_len);
+	atomic_store_explicit(&f->state, INFLIGHT_APP, memory_order_release);
+}
+
+void
+inflight_close(struct req *r)
+{
+	struct net *net = r->net;
+
+	if (r->inflight == 0)
+		return;
+	atomic_store_explicit(&net->seg->inflight[r->inflight - 1].state, INFLIGHT_FREE,
+	    memory_order_release);
+	net->inflight_free[net->n_inflight_free++] = (uint16_t)(r->inflight - 1);
+	r->inflight = 0;
+}

@@ -1,0 +1,191 @@
+/* Listening sockets: accepting in small batches, and only with room for the work.
+ * SPDX-License-Identifier: MIT */
+#include "worker/net/listener.h"
+
+#include "common/log.h"
+#include "worker/net/conn.h"
+#include "worker/net/req_io.h"
+#include "worker/worker.h"
+
+#include <errno.h>
+#include <stdio.h>
+
+#define ACCEPT_BATCH 16
+/* With other workers to share with, requests taken in beyond those that run. */
+#define GATE_BACKLOG 1
+
+/* gunicorn's counterpart: a worker with work in hand leaves the connection to an idle one.
+ */
+static bool
+gate_open(const struct net *net)
+{
+	const size_t busy = net->with_app - net->parked;
+
+	if (net->accept_paused || net->draining)
+		return false;
+	if (net->n_conns >= (size_t)net->conf->worker_connections)
+		return false;
+	return net->worker->heritage.workers <= 1 ||
+	       busy < (size_t)net->conf->threads + GATE_BACKLOG;
+}
+
+static void
+listener_arm(struct listener *l, bool on)
+{
+	if (l->fd < 0 || l->armed == on)
+		return;
+	l->armed = on;
+	if (on)
+		event_add(&l->ev, NULL);
+	else
+		event_del(&l->ev);
+}
+
+/* Out of descriptors or memory: everybody served so far goes on, new ones wait in the
+ * queue until the next tick. */
+static void
+pause_accepting(struct net *net, const char *name)
+{
+	const uint64_t now = net_now(net);
+
+	stat_add(net->seg, STAT_accept_errors, 1);
+	net->accept_paused = true;
+	if (now - net->accept_warned_ns > 10000000000ull) {
+		log_error("accept", "cannot accept, pausing",
+		    "listener=%s reason=\"%s\" connections=%zu hint=\"raise the limit on "
+		    "open files\"",
+		    name, strerror(errno), net->n_conns);
+		net->accept_warned_ns = now;
+	}
+}
+
+/* 1: took one, 0: the queue is empty, -1: paused. */
+static int
+accept_one(struct listener *l)
+{
+	struct sockaddr_storage ss;
+	socklen_t len = sizeof(ss);
+	struct addr peer;
+	int fd = accept4(l->fd, (struct sockaddr *)&ss, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
+
+	if (fd >= 0) {
+		/* The kernel gave the address with the connection: a peer that is gone by
+		 * now is found out by its first read, not by a failing getpeername. */
+		addr_from_sockaddr(&peer, (struct sockaddr *)&ss, len);
+		conn_accept(l->net, l, fd, &peer);
+		return 1;
+	}
+	if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
+		pause_accepting(l->net, l->name);
+		return -1;
+	}
+	return errno == EAGAIN || errno == EWOULDBLOCK ? 0 : 1; /* ECONNABORTED ...: next */
+}
+
+static void
+on_acceptable(evutil_socket_t fd, short what, void *arg)
+{
+	struct listener *l = arg;
+	struct net *net = l->net;
+	const int batch = net->worker->heritage.workers > 1 ? 1 : ACCEPT_BATCH;
+
+	(void)fd;
+	(void)what;
+	for (int i = 0; i < batch && gate_open(net); i++)
+		if (accept_one(l) <= 0)
+			break;
+	if (!gate_open(net))
+		listener_arm(l, false); /* listeners_gate() opens it again */
+}
+
+void
+listeners_gate(struct net *net)
+{
+	bool open;
+
+	for (size_t i = 0; i < net->n_listeners; i++) {
+		struct listener *l = &net->listeners[i];
+
+		if (l->armed || l->fd < 0)
+			continue;
+		open = gate_open(net);
+		if (!open && net->n_conns >= (size_t)net->conf->worker_connections) {
+			/* Idle connections must not keep new clients out. */
+			struct timer *idle = timer_oldest(&net->timers[TIMER_KEEPALIVE]);
+
+			if (idle != NULL)
+				conn_close(
+				    CONTAINER_OF(idle, struct conn, timer), REQ_SENT);
+			open = gate_open(net);
+		}
+		if (open)
+			listener_arm(l, true);
+	}
+}
+
+static int
+listener_open(struct listener *l, struct net *net, const struct heritage_listener *from,
+    struct err *e)
+{
+	struct sockaddr_storage ss;
+	socklen_t len = sizeof(ss);
+
+	l->net = net;
+	l->fd = from->fd;
+	l->tls = from->tls;
+	memcpy(l->name, from->name, sizeof(l->name));
+	if (getsockname(l->fd, (struct sockaddr *)&ss, &len) < 0)
+		return err_errno(e, "listener %s", from->name);
+	addr_from_sockaddr(&l->addr, (struct sockaddr *)&ss, len);
+	l->is_unix = ss.ss_family == AF_UNIX;
+	addr_host(&l->addr, l->server_name);
+	if (!l->is_unix)
+		snprintf(l->server_port, sizeof(l->server_port), "%u", addr_port(&l->addr));
+	evutil_make_socket_nonblocking(l->fd);
+	evutil_make_socket_closeonexec(l->fd);
+	event_assign(&l->ev, net->base, l->fd, EV_READ | EV_PERSIST, on_acceptable, l);
+	listener_arm(l, true);
+	return 0;
+}
+
+int
+listeners_open(struct net *net, struct err *e)
+{
+	const struct heritage *h = &net->worker->heritage;
+
+	net->listeners = calloc(h->n_listeners, sizeof(*net->listeners));
+	if (net->listeners == NULL)
+		return err_set(e, "listeners: out of memory");
+	net->n_listeners = h->n_listeners;
+	for (size_t i = 0; i < h->n_listeners; i++)
+		net->listeners[i].fd = -1;
+	for (size_t i = 0; i < h->n_listeners; i++)
+		if (listener_open(&net->listeners[i], net, &h->listeners[i], e) < 0)
+			return -1;
+	return 0;
+}
+
+void
+listeners_close(struct net *net)
+{
+	for (size_t i = 0; i < net->n_listeners; i++) {
+		struct listener *l = &net->listeners[i];
+
+		listener_arm(l, false);
+		if (l->fd >= 0)
+			close(l->fd);
+		l->fd = -1;
+	}
+}
+
+void
+listeners_drain(struct net *net)
+{
+	/* Who is in the queue has been told "connected" by the kernel: closing on them
+	 * would be a reset. */
+	for (size_t i = 0; i < net->n_listeners; i++)
+		for (int n = 0; n < 65536 && net->listeners[i].fd >= 0; n++)
+			if (accept_one(&net->listeners[i]) <= 0)
+				break;
+	listeners_close(net);
+}

@@ -1,0 +1,316 @@
+/* The I/O thread: its loop, its clock, when it sleeps and how it is woken, how it ends.
+ * SPDX-License-Identifier: MIT */
+#include "worker/net/net.h"
+
+#include "common/conf.h"
+#include "common/log.h"
+#include "worker/logw.h"
+#include "worker/net/access_log.h"
+#include "worker/net/conn.h"
+#include "worker/net/forward.h"
+#include "worker/net/inflight.h"
+#include "worker/net/listener.h"
+#include "worker/net/req_io.h"
+#include "worker/worker.h"
+
+#include <errno.h>
+#include <sys/eventfd.h>
+#include <time.h>
+
+uint64_t
+net_read_clock(struct net *net)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	net->now_ns = (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
+	return net->now_ns;
+}
+
+static void
+refresh_wall(struct net *net)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_REALTIME, &ts);
+	net->wall_us = (int64_t)ts.tv_sec * 1000000 + ts.tv_nsec / 1000 -
+		       (int64_t)(net_read_clock(net) / 1000);
+}
+
+void
+net_wake(struct net *net)
+{
+	const uint64_t one = 1;
+
+	/* EAGAIN: the counter is full, so a wake-up is pending already. */
+	if (write(net->wake_fd, &one, sizeof(one)) < 0)
+		return;
+}
+
+static void
+on_wake(evutil_socket_t fd, short what, void *arg)
+{
+	uint64_t n;
+
+	(void)what;
+	(void)arg;
+	if (read(fd, &n, sizeof(n)) < 0 && errno != EAGAIN && errno != EINTR)
+		log_error(
+		    "loop", "wake-up descriptor failed", "reason=\"%s\"", strerror(errno));
+}
+
+static void
+on_nap_over(evutil_socket_t fd, short what, void *arg)
+{
+	struct net *net = arg;
+
+	(void)fd;
+	(void)what;
+	net->nap_useless = atomic_load(&net->signalled) == NULL;
+}
+
+static void
+expire(struct net *net)
+{
+	const uint64_t now = net_now(net);
+	struct timer *t;
+
+	for (int kind = 1; kind < TIMER_APP; kind++)
+		while ((t = timer_pop_expired(&net->timers[kind], now)) != NULL)
+			conn_timeout(CONTAINER_OF(t, struct conn, timer), kind);
+	while ((t = timer_pop_expired(&net->timers[TIMER_APP], now)) != NULL)
+		req_timeout(CONTAINER_OF(t, struct req, timer));
+}
+
+/* The graceful time is over: what is still open is cut, and its hooks are told so. */
+static void
+cut_everything(struct net *net)
+{
+	log_warn("worker", "graceful time is over", "connections=%zu requests=%zu",
+	    net->n_conns, net->n_reqs);
+	while (net->conns != NULL)
+		conn_close(net->conns, REQ_STOPPED);
+}
+
+static void
+check_drain(struct net *net)
+{
+	if (!net->draining)
+		return;
+	if (net->n_conns > 0 && net_now(net) >= net->drain_deadline_ns)
+		cut_everything(net);
+	if (net->n_conns > 0)
+		return;
+	/* Requests may outlive their connections (hooks): the application threads finish
+	 * those before they return. */
+	if (!net->stop_sent) {
+		net->stop_sent = true;
+		net->ops->stop();
+	}
+	if (atomic_load(&net->app_gone) && atomic_load(&net->signalled) == NULL)
+		net->quit = true;
+}
+
+static void
+publish_gauges(struct net *net)
+{
+	const struct app_counts *app = net->ops->counts;
+	_Atomic uint64_t *stats = net->seg->stats;
+
+	atomic_store_explicit(&net->seg->heartbeat_ns, net->now_ns, memory_order_relaxed);
+	atomic_store_explicit(
+	    &stats[STAT_log_dropped], logw_dropped(), memory_order_relaxed);
+	atomic_store_explicit(
+	    &stats[STAT_in_flight], (uint64_t)net->n_reqs, memory_order_relaxed);
+	if (app == NULL)
+		return;
+	atomic_store_explicit(&stats[STAT_app_errors], app->errors, memory_order_relaxed);
+	atomic_store_explicit(&stats[STAT_hooks_run], app->hooks_run, memory_order_relaxed);
+	atomic_store_explicit(
+	    &stats[STAT_hook_errors], app->hook_errors, memory_order_relaxed);
+}
+
+static void
+on_tick(evutil_socket_t fd, short what, void *arg)
+{
+	struct net *net = arg;
+
+	(void)fd;
+	(void)what;
+	refresh_wall(net);
+	publish_gauges(net);
+	net->accept_paused = false;
+	expire(net);
+}
+
+static void
+timers_configure(struct net *net)
+{
+	const struct conf *c = net->conf;
+	const struct {
+		enum timer_kind kind;
+		int64_t ms;
+	} after[] = {
+	    {TIMER_HANDSHAKE, c->tls_handshake_timeout},
+	    {TIMER_HEAD, c->head_timeout},
+	    {TIMER_KEEPALIVE, c->keep_alive},
+	    {TIMER_BODY, c->body_timeout},
+	    {TIMER_WRITE, c->write_timeout},
+	    {TIMER_LINGER, c->linger_timeout},
+	    {TIMER_DISCARD, 1000},
+	    {TIMER_APP, c->timeout},
+	};
+
+	timerq_init(net->timers);
+	for (size_t i = 0; i < ARRAY_LEN(after); i++)
+		net->timers[after[i].kind].after_ns = (uint64_t)after[i].ms * 1000000u;
+}
+
+static void
+limits_configure(struct net *net)
+{
+	const struct conf *c = net->conf;
+
+	net->limits = (struct head_limits){
+	    .line = c->limit_request_line > 0 ? (uint32_t)c->limit_request_line : 65535,
+	    .fields = (uint32_t)MIN(c->limit_request_fields, (int64_t)HEAD_FIELDS_MAX),
+	    .field_size = c->limit_request_field_size > 0
+			      ? (uint32_t)c->limit_request_field_size
+			      : 65535,
+	    .total = (uint32_t)c->limit_request_head,
+	    .keep_underscores = strcmp(c->header_map, "dangerous") == 0,
+	};
+}
+
+static int
+loop_configure(struct net *net, struct err *e)
+{
+	const struct timeval tick = {.tv_usec = NET_TICK_MS * 1000};
+	struct event_config *cfg = event_config_new();
+
+	if (cfg == NULL)
+		return err_set(e, "event loop: out of memory");
+	/* One thread owns the loop, and it never forks: no locks, no re-initialising. */
+	event_config_set_flag(cfg, EVENT_BASE_FLAG_NOLOCK | EVENT_BASE_FLAG_IGNORE_ENV);
+	net->base = event_base_new_with_config(cfg);
+	event_config_free(cfg);
+	if (net->base == NULL)
+		return err_errno(e, "event loop");
+	event_assign(
+	    &net->wake_ev, net->base, net->wake_fd, EV_READ | EV_PERSIST, on_wake, net);
+	event_assign(&net->nap_ev, net->base, -1, 0, on_nap_over, net);
+	event_assign(&net->tick_ev, net->base, -1, EV_PERSIST, on_tick, net);
+	event_add(&net->wake_ev, NULL);
+	event_add(&net->tick_ev, &tick);
+	return 0;
+}
+
+int
+net_init(struct net *net, struct worker *w, const struct app_ops *ops, struct err *e)
+{
+	memset(net, 0, sizeof(*net));
+	net->worker = w;
+	net->conf = &w->heritage.conf;
+	net->seg = w->seg;
+	net->ops = ops;
+	net->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+	if (net->wake_fd < 0)
+		return err_errno(e, "eventfd");
+	timers_configure(net);
+	limits_configure(net);
+	inflight_init(net);
+	if (forward_init(net->conf->forwarded_allow_ips, e) < 0)
+		return -1;
+	if (net->conf->access_logfile != NULL) {
+		net->access = access_format_create(
+		    net->conf->access_logformat, net->conf->log_x_forwarded_for, e);
+		if (net->access == NULL)
+			return -1;
+	}
+	if (net->conf->certfile != NULL) {
+		net->tls = tls_context_create(net->conf, w->heritage.ticket_key, e);
+		if (net->tls == NULL)
+			return -1;
+	}
+	if (loop_configure(net, e) < 0)
+		return -1;
+	refresh_wall(net);
+	req_attach(net);
+	return listeners_open(net, e);
+}
+
+void
+net_finish(struct net *net)
+{
+	listeners_close(net);
+	free(net->listeners);
+	conns_free_doomed(net);
+	req_pool_free(net);
+	while (net->free_buffers != NULL) {
+		void *b = net->free_buffers;
+
+		net->free_buffers = *(void **)b;
+		free(b);
+	}
+	access_format_destroy(net->access);
+	tls_context_destroy(net->tls);
+	if (net->base != NULL)
+		event_base_free(net->base);
+	close(net->wake_fd);
+}
+
+void
+net_drain(struct net *net, uint64_t ms)
+{
+	if (net->draining)
+		return;
+	atomic_store(&net->draining, true);
+	net->drain_deadline_ns = net_now(net) + ms * 1000000u;
+	listeners_drain(net);
+	conns_drain(net);
+}
+
+/* Before the loop waits: how deep may it sleep? While application threads have work, what
+ * they finish is picked up at latest a millisecond later, so that they need not wake us for
+ * every short request (a wake-up costs more than the request); when a nap brought nothing
+ * the calls are long ones, and then every signal wakes. */
+static void
+prepare_sleep(struct net *net)
+{
+	static const struct timeval nap = {.tv_usec = 1000};
+	const bool busy = net->with_app > net->parked;
+
+	if (net->started_some)
+		net->nap_useless = false;
+	net->started_some = false;
+	if (busy && !net->nap_useless) {
+		atomic_store(&net->io_state, IO_NAPPING);
+		if (!event_pending(&net->nap_ev, EV_TIMEOUT, NULL))
+			event_add(&net->nap_ev, &nap);
+	} else {
+		atomic_store(&net->io_state, IO_SLEEPING);
+	}
+}
+
+void
+net_run(struct net *net)
+{
+	while (!net->quit) {
+		do {
+			net->ops->flush();
+			conns_free_doomed(net);
+			listeners_gate(net);
+			check_drain(net);
+			prepare_sleep(net);
+			/* A signal set before the state was visible must not be slept over.
+			 */
+		} while (req_drain_signals(net) || net->doomed != NULL);
+		if (net->quit)
+			break;
+		net->now_ns = 0;
+		event_base_loop(net->base, EVLOOP_ONCE);
+		net->now_ns = 0;
+		atomic_store_explicit(&net->io_state, IO_RUNNING, memory_order_relaxed);
+		req_drain_signals(net);
+	}
+}

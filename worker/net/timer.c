@@ -1,0 +1,56 @@
+/* Timeouts: rings of timers, one per kind, always sorted because appended in time order.
+ * SPDX-License-Identifier: MIT */
+#include "worker/net/timer.h"
+
+void
+timerq_init(struct timerq queues[TIMER_KINDS])
+{
+	for (size_t i = 0; i < TIMER_KINDS; i++) {
+		queues[i].head.prev = queues[i].head.next = &queues[i].head;
+		queues[i].after_ns = 0;
+	}
+}
+
+void
+timer_clear(struct timer *t)
+{
+	if (t->kind == TIMER_NONE)
+		return;
+	t->prev->next = t->next;
+	t->next->prev = t->prev;
+	t->kind = TIMER_NONE;
+}
+
+void
+timer_set(struct timerq queues[TIMER_KINDS], struct timer *t, enum timer_kind kind,
+    uint64_t now_ns)
+{
+	struct timerq *q = &queues[kind];
+
+	timer_clear(t);
+	if (q->after_ns == 0)
+		return;
+	t->kind = (uint8_t)kind;
+	t->deadline_ns = now_ns + q->after_ns;
+	t->prev = q->head.prev;
+	t->next = &q->head;
+	q->head.prev->next = t;
+	q->head.prev = t;
+}
+
+struct timer *
+timer_oldest(struct timerq *q)
+{
+	return q->head.next == &q->head ? NULL : q->head.next;
+}
+
+struct timer *
+timer_pop_expired(struct timerq *q, uint64_t now_ns)
+{
+	struct timer *t = timer_oldest(q);
+
+	if (t == NULL || t->deadline_ns > now_ns)
+		return NULL;
+	timer_clear(t);
+	return t;
+}
