@@ -4,12 +4,14 @@
 
 #include "common/addr.h"
 #include "common/http/head.h"
+#include "worker/net/timer.h"
 
 #include <stdatomic.h>
 
 struct conn;
 struct body;
 struct listener;
+struct net;
 
 enum req_outcome {
 	REQ_OPEN,        /* not yet known */
@@ -114,14 +116,20 @@ struct req {
 	struct req *sig_next;     /* in the list of requests with signals */
 
 	/* The I/O thread's own */
+	struct net *net;          /* borrowed */
 	struct conn *conn;        /* NULL once the connection went on or away */
 	struct out_batch *out_head, *out_tail; /* taken over, oldest first */
 	bool finished;            /* SIG_FINISH seen */
 	bool with_app;            /* start() was called and req_done() not yet */
 	bool end_called;
+	bool taken_over;          /* the server answers: the application's output is dropped */
+	bool pull_wanted;         /* parked until output is below low water */
+	bool reader_waits;        /* an application thread waits for body bytes */
 	bool interim_sent;        /* 100 Continue went out (or is not wanted any more) */
+	bool out_started;         /* output of the application was taken over */
+	uint8_t own_outcome;      /* taken_over: enum req_outcome when the answer is out */
 	uint32_t inflight;        /* index in the shared segment + 1; 0: none */
-	uint64_t deadline_ns;     /* of the application timeout; 0: none */
+	struct timer timer;       /* TIMER_APP */
 	struct req *prev, *next;  /* all open requests of the worker */
 	char *buffer;             /* owned: memory behind base */
 	size_t buffer_cap;

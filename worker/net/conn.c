@@ -1,0 +1,354 @@
+/* One client connection: its life from accept to close, and its answers going out.
+ * SPDX-License-Identifier: MIT */
+#include "worker/net/conn.h"
+
+#include "common/conf.h"
+#include "common/log.h"
+#include "worker/net/conn_in.h"
+#include "worker/net/listener.h"
+#include "worker/net/req_io.h"
+
+#include <netinet/tcp.h>
+
+#define LINGER_BYTES (1024 * 1024)
+#define DISCARD_BYTES (64 * 1024)
+
+void
+conn_watch_read(struct conn *c, bool on)
+{
+	if (c->reading == on)
+		return;
+	c->reading = on;
+	if (on)
+		event_add(&c->ev_read, NULL);
+	else
+		event_del(&c->ev_read);
+}
+
+void
+conn_watch_write(struct conn *c, bool on)
+{
+	if (c->writing == on)
+		return;
+	c->writing = on;
+	if (on)
+		event_add(&c->ev_write, NULL);
+	else
+		event_del(&c->ev_write);
+}
+
+static void
+on_readable(evutil_socket_t fd, short what, void *arg)
+{
+	struct conn *c = arg;
+
+	(void)fd;
+	(void)what;
+	if (c->state == CONN_HANDSHAKE)
+		conn_handshake(c);
+	else
+		conn_receive(c);
+}
+
+static void
+on_writable(evutil_socket_t fd, short what, void *arg)
+{
+	struct conn *c = arg;
+
+	(void)fd;
+	(void)what;
+	if (c->state == CONN_HANDSHAKE)
+		conn_handshake(c);
+	else if (c->req != NULL)
+		conn_flush(c);
+	else
+		conn_watch_write(c, false);
+}
+
+static void
+socket_tune(const struct net *net, int fd, bool is_unix)
+{
+	int one = 1, lowat = (int)net->conf->notsent_lowat;
+
+	if (is_unix)
+		return;
+	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
+	if (lowat > 0)
+		setsockopt(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &lowat, sizeof(lowat));
+}
+
+static void
+conn_link(struct net *net, struct conn *c)
+{
+	c->next = net->conns;
+	if (net->conns != NULL)
+		net->conns->prev = c;
+	net->conns = c;
+	net->n_conns++;
+	stat_add(net->seg, STAT_accepted, 1);
+	stat_add(net->seg, STAT_connections, 1);
+}
+
+void
+conn_accept(struct net *net, struct listener *l, int fd, const struct addr *peer)
+{
+	struct conn *c = calloc(1, sizeof(*c));
+
+	if (c == NULL) {
+		close(fd);
+		return;
+	}
+	c->net = net;
+	c->listener = l;
+	c->peer = *peer;
+	if (l->tls) {
+		if (tls_init(&c->t, fd, net->tls) < 0) {
+			close(fd);
+			free(c);
+			return;
+		}
+	} else {
+		plain_init(&c->t, fd);
+	}
+	socket_tune(net, fd, l->is_unix);
+	event_assign(&c->ev_read, net->base, fd, EV_READ | EV_PERSIST, on_readable, c);
+	event_assign(&c->ev_write, net->base, fd, EV_WRITE | EV_PERSIST, on_writable, c);
+	conn_link(net, c);
+	c->state = l->tls ? CONN_HANDSHAKE : CONN_IDLE;
+	timer_set(
+	    net->timers, &c->timer, l->tls ? TIMER_HANDSHAKE : TIMER_HEAD, net_now(net));
+	conn_watch_read(c, true);
+	/* Data usually came along with the connection: one wait less. */
+	on_readable(fd, EV_READ, c);
+}
+
+void
+conn_close(struct conn *c, int outcome)
+{
+	struct net *net = c->net;
+	struct req *r = c->req;
+
+	if (c->state == CONN_CLOSED)
+		return;
+	c->state = CONN_CLOSED;
+	conn_watch_read(c, false);
+	conn_watch_write(c, false);
+	timer_clear(&c->timer);
+	if (r != NULL) {
+		c->req = NULL;
+		conn_lend_buffer(c, r);
+		req_end(r, outcome);
+	}
+	c->t.ops->finish(&c->t);
+	close(c->t.fd);
+	net_buffer_put(net, c->in, c->in_cap);
+	c->in = NULL;
+	if (c->prev != NULL)
+		c->prev->next = c->next;
+	else
+		net->conns = c->next;
+	if (c->next != NULL)
+		c->next->prev = c->prev;
+	net->n_conns--;
+	stat_add(net->seg, STAT_connections, (uint64_t)-1);
+	c->next = net->doomed;
+	net->doomed = c;
+}
+
+void
+conns_free_doomed(struct net *net)
+{
+	while (net->doomed != NULL) {
+		struct conn *c = net->doomed;
+
+		net->doomed = c->next;
+		free(c);
+	}
+}
+
+void
+conn_linger(struct conn *c)
+{
+	struct net *net = c->net;
+
+	c->t.ops->shutdown(&c->t);
+	if (c->eof || net->conf->linger_timeout == 0) {
+		conn_close(c, REQ_SENT);
+		return;
+	}
+	c->state = CONN_LINGER;
+	c->budget = LINGER_BYTES;
+	net_buffer_put(net, c->in, c->in_cap);
+	c->in = NULL;
+	c->in_n = c->in_cap = 0;
+	timer_set(net->timers, &c->timer, TIMER_LINGER, net_now(net));
+	conn_watch_write(c, false);
+	conn_watch_read(c, true);
+}
+
+/* The answer went out before all of the request came in (http.md 30). */
+static void
+discard_rest(struct conn *c)
+{
+	struct net *net = c->net;
+	bool small =
+	    c->session.state == SESSION_IN_CHUNKS || c->session.body_left <= DISCARD_BYTES;
+
+	if (c->eof || !small) {
+		conn_linger(c);
+		return;
+	}
+	c->state = CONN_DISCARD;
+	c->budget = DISCARD_BYTES;
+	timer_set(net->timers, &c->timer, TIMER_DISCARD, net_now(net));
+	conn_watch_read(c, true);
+}
+
+void
+conn_next_message(struct conn *c)
+{
+	struct net *net = c->net;
+
+	c->state = CONN_IDLE;
+	c->input_done = false;
+	conn_watch_read(c, !c->eof);
+	if (c->in_n > 0) {
+		conn_parse(c);
+		return;
+	}
+	if (c->eof || net->draining) {
+		conn_close(c, REQ_SENT);
+		return;
+	}
+	timer_set(net->timers, &c->timer, TIMER_KEEPALIVE, net_now(net));
+}
+
+/* Everything c->req had to say is with the kernel. */
+static void
+answered(struct conn *c)
+{
+	struct req *r = c->req;
+	const unsigned flags = r->finish_flags;
+	const bool own = r->taken_over;
+	const bool unread_100 = r->head.expect_continue && !r->interim_sent;
+	bool keep = !own && !(flags & REQ_CLOSE) && r->head.keep_alive;
+
+	if (!own && (flags & REQ_ABORT)) {
+		conn_close(c, REQ_APP_FAILED);
+		return;
+	}
+	c->req = NULL;
+	timer_clear(&c->timer);
+	conn_watch_write(c, false);
+	conn_lend_buffer(c, r);
+	req_end(r, own ? r->own_outcome : REQ_SENT);
+	if (keep && c->input_done)
+		conn_next_message(c);
+	else if (keep && !unread_100)
+		discard_rest(c);
+	else if (c->input_done && c->in_n == 0 && !own && c->t.tls == NULL)
+		conn_close(c, REQ_SENT); /* nothing unread: no reset can follow */
+	else
+		conn_linger(c);
+}
+
+static void
+pull_when_low(struct req *r)
+{
+	const uint64_t low = (uint64_t)r->net->conf->output_high / 2;
+
+	if (!r->pull_wanted ||
+	    atomic_load_explicit(&r->out_pending, memory_order_relaxed) > low)
+		return;
+	r->pull_wanted = false;
+	r->net->parked--;
+	r->net->ops->pull(r);
+}
+
+void
+conn_flush(struct conn *c)
+{
+	struct req *r = c->req;
+	uint64_t before = c->t.wire_out;
+
+	switch (out_send(c, r)) {
+	case OUT_DEAD:
+		conn_close(c, REQ_CLIENT_GONE);
+		return;
+	case OUT_BLOCKED:
+		conn_watch_write(c, true);
+		if (c->timer.kind != TIMER_WRITE || c->t.wire_out != before)
+			timer_set(c->net->timers, &c->timer, TIMER_WRITE, net_now(c->net));
+		break;
+	case OUT_DONE:
+		if (r->finished || r->taken_over) {
+			answered(c);
+			return;
+		}
+		if (c->writing) {
+			conn_watch_write(c, false);
+			timer_clear(&c->timer);
+		}
+		break;
+	}
+	pull_when_low(r);
+}
+
+void
+conn_refuse(struct conn *c, int status, const char *reason, int outcome)
+{
+	struct req *r = c->req;
+	char peer[ADDR_TEXT_MAX];
+
+	conn_lend_buffer(c, r);
+	addr_text(&c->peer, peer);
+	log_info("http", "request refused", "status=%d reason=\"%s\" peer=%s", status,
+	    reason, peer);
+	if (outcome == REQ_REFUSED)
+		stat_add(c->net->seg, STAT_rejected, 1);
+	c->state = CONN_REQUEST;
+	timer_clear(&c->timer);
+	conn_watch_read(c, false); /* nothing more is parsed; conn_linger() reads on */
+	out_collect(r);
+	if (r->out_started) { /* too late for another answer */
+		conn_close(c, outcome);
+		return;
+	}
+	req_answer(r, status, outcome);
+	req_abort(r, reason);
+	conn_flush(c);
+}
+
+void
+conn_timeout(struct conn *c, enum timer_kind kind)
+{
+	stat_add(c->net->seg, STAT_timeouts, 1);
+	switch (kind) {
+	case TIMER_HEAD:
+		if (c->req == NULL)
+			conn_close(c, REQ_TIMED_OUT); /* not one byte: nothing to answer */
+		else
+			conn_refuse(
+			    c, 408, "the request head took too long", REQ_TIMED_OUT);
+		break;
+	case TIMER_BODY:
+		conn_body_broken(c, 408, "the request body took too long", false);
+		break;
+	default: /* handshake, keep-alive, write, linger, discard: silent (http.md 34) */
+		conn_close(c, REQ_TIMED_OUT);
+	}
+}
+
+void
+conns_drain(struct net *net)
+{
+	for (struct conn *c = net->conns, *next; c != NULL; c = next) {
+		next = c->next;
+		if (c->state != CONN_IDLE)
+			continue;
+		if (c->served > 0)
+			conn_close(c, REQ_STOPPED);
+		else /* just connected: its first request may be on the way */
+			timer_set(net->timers, &c->timer, TIMER_DISCARD, net_now(net));
+	}
+}

@@ -1,0 +1,262 @@
+/* The application threads' half of a request: output, body reading, signals.
+ * SPDX-License-Identifier: MIT */
+#include "common/conf.h"
+#include "worker/net/body.h"
+#include "worker/net/net.h"
+#include "worker/net/req_io.h"
+
+/* An application call this short makes a wake-up worth batching; after a longer one the
+ * client has waited enough. */
+#define LAZY_APP_NS 50000
+#define LAZY_SIGNALS 32
+
+/* The process has one I/O thread; an idle application thread has no request to find it by.
+ */
+static struct net *io_thread;
+
+void
+req_attach(struct net *net)
+{
+	io_thread = net;
+}
+
+static void
+wake_if_asleep(struct net *net, bool even_napping)
+{
+	int state = atomic_load(&net->io_state);
+
+	if (state != IO_SLEEPING && !(state == IO_NAPPING && even_napping))
+		return;
+	/* One of the threads that find it asleep wakes it. */
+	if (atomic_compare_exchange_strong(&net->io_state, &state, IO_RUNNING))
+		net_wake(net);
+}
+
+/* After this call r may be gone (SIG_DONE). */
+static void
+req_signal(struct req *r, uint32_t bits)
+{
+	struct net *net = r->net;
+	bool slow =
+	    r->app_ns > LAZY_APP_NS || (bits & (SIG_WANT_BODY | SIG_BODY_ROOM)) != 0;
+	struct req *head;
+
+	if (atomic_fetch_or(&r->signals, bits) != 0)
+		return; /* already in the list, and whoever put it there woke the thread */
+	head = atomic_load_explicit(&net->signalled, memory_order_relaxed);
+	do {
+		r->sig_next = head;
+	} while (!atomic_compare_exchange_weak(&net->signalled, &head, r));
+	if (atomic_fetch_add_explicit(&net->deferred, 1, memory_order_relaxed) >=
+	    LAZY_SIGNALS)
+		slow = true;
+	wake_if_asleep(net, slow);
+}
+
+void
+req_app_idle(void)
+{
+	struct net *net = io_thread;
+
+	if (net != NULL && atomic_load(&net->signalled) != NULL)
+		wake_if_asleep(net, true);
+}
+
+static void
+push_open_batch(struct req *r)
+{
+	struct out_batch *b = r->out_open, *head;
+	uint64_t bytes = 0;
+
+	for (uint32_t i = 0; i < b->n_segs; i++)
+		bytes += b->segs[i].len;
+	r->out_open = NULL;
+	atomic_fetch_add_explicit(&r->out_pending, bytes, memory_order_relaxed);
+	head = atomic_load_explicit(&r->out_published, memory_order_relaxed);
+	do {
+		b->next = head;
+	} while (!atomic_compare_exchange_weak(&r->out_published, &head, b));
+}
+
+static struct out_batch *
+open_batch(struct req *r, size_t room)
+{
+	struct out_batch *b;
+	size_t cap = MAX(room, (size_t)OUT_BATCH_BYTES);
+
+	if (!r->batch0.pooled && room <= OUT_BATCH_BYTES) {
+		b = &r->batch0; /* the first one costs nothing */
+		b->pooled = true;
+		b->buf = r->batch0_buf;
+		cap = OUT_BATCH_BYTES;
+	} else {
+		b = malloc(sizeof(*b) + cap);
+		if (b == NULL)
+			return NULL;
+		b->pooled = false;
+		b->buf = (char *)(b + 1);
+	}
+	b->n_segs = b->used = 0;
+	b->cap = (uint32_t)cap;
+	r->out_open = b;
+	return b;
+}
+
+/* A batch with room for one more piece and n bytes of copied output. */
+static struct out_batch *
+batch_for(struct req *r, size_t n)
+{
+	struct out_batch *b = r->out_open;
+
+	if (UNLIKELY(n > UINT32_MAX / 2))
+		return NULL;
+	if (b != NULL && b->n_segs < OUT_BATCH_SEGS && b->cap - b->used >= n)
+		return b;
+	if (b != NULL && b->n_segs > 0)
+		push_open_batch(r);
+	else if (b != NULL && !b->pooled)
+		free(b);
+	return open_batch(r, n);
+}
+
+char *
+req_out_room(struct req *r, size_t n)
+{
+	struct out_batch *b = batch_for(r, n);
+
+	return b == NULL ? NULL : b->buf + b->used;
+}
+
+void
+req_out_add(struct req *r, enum out_kind kind, size_t n)
+{
+	struct out_batch *b = r->out_open;
+	struct out_seg *last = b->n_segs > 0 ? &b->segs[b->n_segs - 1] : NULL;
+	const char *p = b->buf + b->used;
+
+	if (n == 0)
+		return;
+	b->used += (uint32_t)n;
+	if (last != NULL && last->kind == kind && !last->is_file && last->owner == NULL &&
+	    last->p + last->len == p) {
+		last->len += n;
+		return;
+	}
+	b->segs[b->n_segs++] =
+	    (struct out_seg){.kind = (uint8_t)kind, .fd = -1, .len = n, .p = p};
+}
+
+int
+req_out_copy(struct req *r, enum out_kind kind, const char *p, size_t n)
+{
+	char *room = req_out_room(r, n);
+
+	if (room == NULL)
+		return -1;
+	memcpy(room, p, n);
+	req_out_add(r, kind, n);
+	return 0;
+}
+
+int
+req_out_borrow(struct req *r, enum out_kind kind, const char *p, size_t n, void *owner)
+{
+	struct out_batch *b = batch_for(r, 0);
+
+	if (b == NULL)
+		return -1;
+	b->segs[b->n_segs++] = (struct out_seg){
+	    .kind = (uint8_t)kind, .fd = -1, .len = n, .p = p, .owner = owner};
+	return 0;
+}
+
+int
+req_out_file(struct req *r, int fd, int64_t off, uint64_t n, void *owner)
+{
+	struct out_batch *b = batch_for(r, 0);
+
+	if (b == NULL)
+		return -1;
+	b->segs[b->n_segs++] = (struct out_seg){.kind = OUT_BODY,
+	    .is_file = true,
+	    .fd = fd,
+	    .len = n,
+	    .off = off,
+	    .owner = owner};
+	return 0;
+}
+
+void
+req_out_publish(struct req *r)
+{
+	if (r->out_open == NULL || r->out_open->n_segs == 0)
+		return;
+	push_open_batch(r);
+	req_signal(r, SIG_OUT);
+}
+
+bool
+req_out_full(const struct req *r)
+{
+	return atomic_load_explicit(&r->out_pending, memory_order_relaxed) >=
+	       (uint64_t)r->net->conf->output_high;
+}
+
+void
+req_want_pull(struct req *r)
+{
+	req_signal(r, SIG_WANT_PULL);
+}
+
+bool
+req_may_persist(const struct req *r)
+{
+	return r->head.keep_alive && r->net->conf->keep_alive > 0 &&
+	       !atomic_load_explicit(&r->net->draining, memory_order_relaxed);
+}
+
+void
+req_finish(struct req *r, unsigned flags)
+{
+	if (r->out_open != NULL && r->out_open->n_segs > 0)
+		push_open_batch(r);
+	r->finish_flags = flags;
+	req_signal(r, SIG_FINISH | ((flags & REQ_NEEDS_END) ? 0 : SIG_DONE));
+}
+
+void
+req_done(struct req *r)
+{
+	req_signal(r, SIG_DONE);
+}
+
+int64_t
+req_body_read(struct req *r, char *dst, size_t n)
+{
+	int64_t got;
+
+	if (r->body == NULL)
+		return 0;
+	got = body_read(r->body, dst, n);
+	if (got > 0 && body_room_wanted(r->body))
+		req_signal(r, SIG_BODY_ROOM);
+	return got;
+}
+
+void
+req_body_want(struct req *r)
+{
+	req_signal(r, SIG_WANT_BODY);
+}
+
+const char *
+req_body_error(const struct req *r, bool *bad_framing)
+{
+	return body_error(r->body, bad_framing);
+}
+
+uint64_t
+req_body_ready(const struct req *r)
+{
+	return r->body == NULL ? 0 : body_ready(r->body);
+}

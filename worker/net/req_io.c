@@ -1,0 +1,355 @@
+/* The I/O thread's half of a request: from its first byte to the one place where it ends.
+ * SPDX-License-Identifier: MIT */
+#include "worker/net/req_io.h"
+
+#include "common/conf.h"
+#include "common/http/resp.h"
+#include "common/log.h"
+#include "worker/logw.h"
+#include "worker/net/access_log.h"
+#include "worker/net/body.h"
+#include "worker/net/inflight.h"
+#include "worker/net/listener.h"
+
+static void
+req_reset(struct req *r)
+{
+	/* Not the big arrays: head.fields, batch0.segs and batch0_buf are written before
+	 * read. */
+	memset((char *)r + offsetof(struct req, base), 0,
+	    offsetof(struct req, batch0) - offsetof(struct req, base));
+	r->batch0.pooled = false;
+}
+
+struct req *
+req_create(struct conn *c)
+{
+	struct net *net = c->net;
+	struct req *r = net->free_reqs;
+
+	if (r != NULL) {
+		net->free_reqs = *(void **)r;
+		net->n_free_reqs--;
+	} else if ((r = malloc(sizeof(*r))) == NULL) {
+		return NULL;
+	}
+	req_reset(r);
+	r->net = net;
+	r->conn = c;
+	r->listener = c->listener;
+	r->peer = c->peer;
+	r->tls = r->https = c->t.tls != NULL;
+	r->conn_fd = c->t.fd;
+	r->keepalive_seq = c->served++;
+	r->start_ns = net_now(net);
+	r->start_unix = net_wall_us(net, r->start_ns) / 1000000;
+	r->serial = ++net->serial;
+	r->next = net->reqs;
+	if (net->reqs != NULL)
+		net->reqs->prev = r;
+	net->reqs = r;
+	net->n_reqs++;
+	return r;
+}
+
+static void
+req_destroy(struct req *r)
+{
+	struct net *net = r->net;
+
+	if (r->prev != NULL)
+		r->prev->next = r->next;
+	else
+		net->reqs = r->next;
+	if (r->next != NULL)
+		r->next->prev = r->prev;
+	net->n_reqs--;
+	timer_clear(&r->timer);
+	if (r->out_head != NULL || r->out_published != NULL)
+		out_drop(r);
+	if (r->out_open != NULL && !r->out_open->pooled)
+		free(r->out_open);
+	body_destroy(r->body);
+	net_buffer_put(net, r->buffer, r->buffer_cap);
+	if (net->n_free_reqs >= NET_POOL) {
+		free(r);
+		return;
+	}
+	*(void **)r = net->free_reqs;
+	net->free_reqs = r;
+	net->n_free_reqs++;
+}
+
+void
+req_pool_free(struct net *net)
+{
+	while (net->free_reqs != NULL) {
+		void *r = net->free_reqs;
+
+		net->free_reqs = *(void **)r;
+		free(r);
+	}
+}
+
+static void
+count_response(struct req *r)
+{
+	static const enum stat_id by_class[] = {[1] = STAT_responses_1xx,
+	    [2] = STAT_responses_2xx,
+	    [3] = STAT_responses_3xx,
+	    [4] = STAT_responses_4xx,
+	    [5] = STAT_responses_5xx};
+	struct seg *seg = r->net->seg;
+	const struct req_counts *n = &r->counts;
+
+	stat_add(seg, STAT_requests, 1);
+	if (r->status >= 100 && r->status < 600)
+		stat_add(seg, by_class[r->status / 100], 1);
+	if (r->outcome != REQ_SENT && r->outcome != REQ_REFUSED)
+		stat_add(seg, STAT_aborted, 1);
+	stat_add(seg, STAT_in_head, n->in_head);
+	stat_add(seg, STAT_in_body, n->in_body);
+	stat_add(seg, STAT_in_framing, n->in_framing);
+	stat_add(seg, STAT_in_tls, n->in_tls);
+	stat_add(seg, STAT_out_head, n->out[OUT_HEAD]);
+	stat_add(seg, STAT_out_body, n->out[OUT_BODY]);
+	stat_add(seg, STAT_out_framing, n->out[OUT_FRAMING]);
+	stat_add(seg, STAT_out_tls, n->out_tls);
+}
+
+static void
+log_access(struct req *r)
+{
+	struct net *net = r->net;
+	size_t n;
+
+	if (net->access == NULL)
+		return;
+	n = access_format_record(net->access, r, net_wall_us(net, r->end_ns), net->scratch,
+	    sizeof(net->scratch));
+	logw_write(LOGW_ACCESS, net->scratch, n);
+}
+
+/* Both sides are finished with it: counted, logged, forgotten. */
+static void
+req_finalise(struct req *r)
+{
+	count_response(r);
+	log_access(r);
+	inflight_close(r);
+	req_destroy(r);
+}
+
+void
+req_start(struct req *r)
+{
+	struct net *net = r->net;
+
+	r->with_app = true;
+	net->with_app++;
+	net->started_some = true;
+	stat_add(net->seg, STAT_app_started, 1);
+	inflight_open(r);
+	timer_set(net->timers, &r->timer, TIMER_APP, net_now(net));
+	net->ops->start(r);
+}
+
+void
+req_abort(struct req *r, const char *why)
+{
+	struct net *net = r->net;
+
+	atomic_store(&r->aborted, true);
+	if (!r->with_app || r->finished)
+		return;
+	if (r->body != NULL) {
+		body_break(r->body, why, false);
+		r->reader_waits = false;
+		net->ops->body(r);
+	}
+	if (r->pull_wanted) {
+		r->pull_wanted = false;
+		net->parked--;
+		net->ops->pull(r);
+	}
+}
+
+void
+req_end(struct req *r, enum req_outcome outcome)
+{
+	struct net *net = r->net;
+
+	if (r->outcome != REQ_OPEN)
+		return;
+	atomic_store_explicit(&r->end_ns, net_now(net), memory_order_relaxed);
+	atomic_store(&r->outcome, (int)outcome);
+	timer_clear(&r->timer);
+	r->conn_fd = -1;
+	r->conn = NULL;
+	if (r->out_head != NULL || r->out_published != NULL)
+		out_drop(r);
+	if (!r->with_app) {
+		req_finalise(r);
+	} else if (!r->finished) {
+		req_abort(r, "the client is gone");
+	} else if (!r->end_called) { /* hooks are waiting for this moment */
+		r->end_called = true;
+		net->ops->end(r);
+	}
+}
+
+static bool
+is_head_request(const struct req *r)
+{
+	return r->base != NULL && str_eq(span_str(r->base, r->head.method), STR("HEAD"));
+}
+
+void
+req_answer(struct req *r, int status, enum req_outcome outcome)
+{
+	struct net *net = r->net;
+	char answer[1024], date[32];
+	size_t head_len = 0, n;
+
+	out_drop(r);
+	r->taken_over = true;
+	r->own_outcome = (uint8_t)outcome;
+	r->status = status;
+	http_date(date, net_wall_us(net, net_now(net)) / 1000000);
+	n = resp_canned(answer, sizeof(answer), status, (struct str){date, 29},
+	    net->conf->server_header ? STR("shoal") : STR(""), is_head_request(r),
+	    &head_len);
+	out_push_own(r, answer, head_len, n);
+}
+
+void
+req_timeout(struct req *r)
+{
+	struct str method = span_str(r->base, r->head.method);
+	struct str target = span_str(r->base, r->head.target);
+
+	log_error("app", "request timed out", "method=%.*s target=%.*s seconds=%lld",
+	    (int)method.n, method.p, (int)MIN(target.n, (size_t)200), target.p,
+	    (long long)(r->net->conf->timeout / 1000));
+	stat_add(r->net->seg, STAT_timeouts, 1);
+	if (r->conn != NULL)
+		conn_refuse(r->conn, 504, "the application took too long", REQ_TIMED_OUT);
+}
+
+/* The interim answer to `Expect: 100-continue`, on the first wish to read (http.md 31). */
+static void
+send_continue(struct req *r)
+{
+	static const char line[] = "HTTP/1.1 100 Continue\r\n\r\n";
+
+	if (r->interim_sent || !r->head.expect_continue || r->taken_over ||
+	    r->out_started || (r->body != NULL && body_received(r->body) > 0))
+		return;
+	r->interim_sent = true;
+	out_push_own(r, line, sizeof(line) - 1, sizeof(line) - 1);
+	stat_add(r->net->seg, STAT_responses_1xx, 1);
+}
+
+void
+req_body_news(struct req *r)
+{
+	if (!r->reader_waits)
+		return;
+	if (body_ready(r->body) > 0 || body_complete(r->body) ||
+	    body_error(r->body, NULL) != NULL) {
+		r->reader_waits = false;
+		r->net->ops->body(r);
+	}
+}
+
+static void
+on_finish(struct req *r)
+{
+	struct net *net = r->net;
+
+	r->finished = true;
+	timer_clear(&r->timer);
+	net->with_app--;
+	if (r->pull_wanted) {
+		r->pull_wanted = false;
+		net->parked--;
+	}
+	if ((r->finish_flags & REQ_NEEDS_END) && r->outcome != REQ_OPEN && !r->end_called) {
+		r->end_called = true;
+		net->ops->end(r);
+	}
+}
+
+static void
+on_want_body(struct req *r)
+{
+	if (r->body == NULL || r->finished)
+		return;
+	r->reader_waits = true;
+	send_continue(r);
+	req_body_news(r);
+}
+
+static void
+on_want_pull(struct req *r)
+{
+	if (r->finished)
+		return;
+	if (r->taken_over || r->outcome != REQ_OPEN) {
+		r->net->ops->pull(r);
+		return;
+	}
+	r->pull_wanted = true;
+	r->net->parked++;
+}
+
+static void
+on_signals(struct req *r, uint32_t bits)
+{
+	if (bits & SIG_FINISH)
+		on_finish(r);
+	if (bits & (SIG_OUT | SIG_FINISH))
+		out_collect(r);
+	if (bits & SIG_WANT_BODY)
+		on_want_body(r);
+	if (bits & SIG_WANT_PULL)
+		on_want_pull(r);
+	if (bits & SIG_DONE) {
+		r->with_app = false;
+		if (r->outcome != REQ_OPEN) {
+			req_finalise(r);
+			return;
+		}
+	}
+	if (r->conn == NULL)
+		return;
+	if (bits & (SIG_WANT_BODY | SIG_BODY_ROOM))
+		conn_resume(r->conn);
+	if (r->conn != NULL)
+		conn_flush(r->conn);
+}
+
+bool
+req_drain_signals(struct net *net)
+{
+	struct req *r, *first = NULL;
+
+	if (atomic_load_explicit(&net->signalled, memory_order_relaxed) == NULL)
+		return false;
+	r = atomic_exchange(&net->signalled, NULL);
+	atomic_store_explicit(&net->deferred, 0, memory_order_relaxed);
+	while (r != NULL) { /* newest first: turn round, so that nobody is overtaken */
+		struct req *older = r->sig_next;
+
+		r->sig_next = first;
+		first = r;
+		r = older;
+	}
+	while (first != NULL) {
+		struct req *next = first->sig_next;
+
+		on_signals(first, atomic_exchange(&first->signals, 0));
+		first = next;
+	}
+	return true;
+}

@@ -1,0 +1,41 @@
+/* The I/O thread's half of a request: made, handed over, sent, ended exactly once.
+ * SPDX-License-Identifier: MIT */
+#pragma once
+
+#include "worker/net/conn.h"
+#include "worker/net/req.h"
+
+/* A request of this connection whose first byte has come; NULL without memory. */
+struct req *req_create(struct conn *c);
+/* Hands it to the application side. */
+void req_start(struct req *r);
+/* The server answers itself: head and body of `status` become the output, whatever the
+ * application does from here on; `outcome` is what req_end() will say. */
+void req_answer(struct req *r, int status, enum req_outcome outcome);
+/* The application should stop working on it: wakes it wherever it waits. */
+void req_abort(struct req *r, const char *why);
+/* A reader that waits is woken when there is something to know. */
+void req_body_news(struct req *r);
+/* THE end: the outcome is known. Called on every path, has an effect once. */
+void req_end(struct req *r, enum req_outcome outcome);
+/* Handles everything application threads have signalled. True when there was something. */
+bool req_drain_signals(struct net *net);
+/* The application timeout has passed. */
+void req_timeout(struct req *r);
+void req_pool_free(struct net *net);
+/* Tells the application half which I/O thread the process has; before any request. */
+void req_attach(struct net *net);
+
+enum out_result { OUT_DONE, OUT_BLOCKED, OUT_DEAD };
+
+/* out.c: sends what it can of r's output on c; OUT_DONE: nothing is left to send. */
+enum out_result out_send(struct conn *c, struct req *r);
+/* Drops all output of r, handing borrowed buffers back. */
+void out_drop(struct req *r);
+/* Takes over what application threads have published (drops it when it can no longer be
+ * sent). */
+void out_collect(struct req *r);
+/* Queues an answer or interim answer of the server's own, copied. */
+void out_push_own(struct req *r, const char *bytes, size_t head_len, size_t n);
+/* True when r has output that is not sent. */
+bool out_waiting(const struct req *r);
