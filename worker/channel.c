@@ -1,0 +1,124 @@
+/* The worker's end of the channel: drain, quit, new log files, and the master's death.
+ * SPDX-License-Identifier: MIT */
+#include "worker/channel.h"
+
+#include "common/conf.h"
+#include "common/heritage.h"
+#include "common/log.h"
+#include "common/msg.h"
+#include "worker/logw.h"
+#include "worker/net/net.h"
+
+#include <errno.h>
+#include <stdatomic.h>
+
+static struct event channel_ev, term_ev;
+static volatile atomic_bool term_asked;
+static struct msg msg; /* too large for a stack; the I/O thread's alone */
+
+void
+channel_term_asked(void)
+{
+	atomic_store(&term_asked, true);
+}
+
+static void
+on_drain(struct net *net)
+{
+	uint32_t ms = (uint32_t)net->conf->graceful_timeout;
+
+	if (msg.n == sizeof(ms))
+		memcpy(&ms, msg.payload, sizeof(ms));
+	net_drain(net, ms);
+}
+
+static void
+on_quit(struct net *net)
+{
+	(void)net;
+	logw_stop(200);
+	_exit(0);
+}
+
+static void
+on_reopen(struct net *net)
+{
+	(void)net;
+	if (msg.n_fds != 2) {
+		log_error(
+		    "worker", "log files were not handed over", "count=%zu", msg.n_fds);
+		return;
+	}
+	logw_reopen(msg.fds[0], msg.fds[1]);
+	msg.n_fds = 0; /* the writer owns them now */
+}
+
+static const struct {
+	enum msg_type type;
+	void (*handle)(struct net *net);
+} handlers[] = {
+    {MSG_DRAIN, on_drain},
+    {MSG_QUIT, on_quit},
+    {MSG_REOPEN, on_reopen},
+};
+
+static void
+handle(struct net *net)
+{
+	for (size_t i = 0; i < ARRAY_LEN(handlers); i++)
+		if (handlers[i].type == msg.type) {
+			handlers[i].handle(net);
+			break;
+		}
+	for (size_t i = 0; i < msg.n_fds; i++)
+		close(msg.fds[i]);
+}
+
+static void
+on_channel(evutil_socket_t fd, short what, void *arg)
+{
+	struct net *net = arg;
+	int got;
+
+	(void)what;
+	while ((got = msg_recv(fd, &msg)) > 0)
+		handle(net);
+	if (got < 0 && errno == EAGAIN)
+		return;
+	/* The master is gone: nobody would restart us or hold the port for us. */
+	event_del(&channel_ev);
+	log_warn("worker", "master is gone, finishing", NULL);
+	net_drain(net, (uint64_t)net->conf->graceful_timeout);
+}
+
+/* TERM arrives in another thread; the flag is looked at a few times a second. */
+static void
+on_term_check(evutil_socket_t fd, short what, void *arg)
+{
+	struct net *net = arg;
+
+	(void)fd;
+	(void)what;
+	if (atomic_exchange(&term_asked, false))
+		net_drain(net, (uint64_t)net->conf->graceful_timeout);
+}
+
+int
+channel_open(struct net *net, struct err *e)
+{
+	const struct timeval often = {.tv_usec = NET_TICK_MS * 1000};
+
+	event_assign(&channel_ev, net->base, HERITAGE_CHANNEL_FD, EV_READ | EV_PERSIST,
+	    on_channel, net);
+	event_assign(&term_ev, net->base, -1, EV_PERSIST, on_term_check, net);
+	if (event_add(&channel_ev, NULL) < 0 || event_add(&term_ev, &often) < 0)
+		return err_set(e, "channel: cannot be watched");
+	return 0;
+}
+
+void
+channel_close(void)
+{
+	event_del(&channel_ev);
+	event_del(&term_ev);
+}

@@ -1,0 +1,141 @@
+/* One worker process: takes over its heritage, runs the I/O thread, reports to the master.
+ * SPDX-License-Identifier: MIT */
+#include "worker/worker.h"
+
+#include "common/log.h"
+#include "common/msg.h"
+#include "worker/channel.h"
+#include "worker/logw.h"
+#include "worker/net/app_ops.h"
+#include "worker/net/net.h"
+
+#include <fcntl.h>
+#include <pthread.h>
+#include <signal.h>
+#include <sys/prctl.h>
+
+static struct net net;
+static pthread_t io_thread;
+static bool io_running;
+
+static void
+log_to_writer(const char *line, size_t n)
+{
+	logw_write(LOGW_ERROR, line, n);
+}
+
+/* The master died (PDEATHSIG) or somebody sent TERM: finish what is in hand. Only sets a
+ * flag and wakes the I/O thread. */
+static void
+on_term(int sig)
+{
+	(void)sig;
+	channel_term_asked();
+	if (io_running)
+		net_wake(&net);
+}
+
+static void
+signals_configure(void)
+{
+	static const int ignored[] = {SIGINT, SIGHUP, SIGUSR1, SIGUSR2, SIGPIPE};
+	struct sigaction sa = {.sa_handler = SIG_IGN};
+
+	/* The master speaks to its workers through the channel; a terminal's ^C is for it.
+	 */
+	for (size_t i = 0; i < ARRAY_LEN(ignored); i++)
+		sigaction(ignored[i], &sa, NULL);
+	sa.sa_handler = on_term;
+	sa.sa_flags = SA_RESTART;
+	sigaction(SIGTERM, &sa, NULL);
+}
+
+int
+worker_open(struct worker *w, struct err *e)
+{
+	memset(w, 0, sizeof(*w));
+	signals_configure();
+	for (int fd = HERITAGE_CHANNEL_FD; fd < HERITAGE_FIRST_LISTENER_FD; fd++)
+		fcntl(fd, F_SETFD, FD_CLOEXEC);
+	fcntl(HERITAGE_CHANNEL_FD, F_SETFL, O_NONBLOCK);
+	if (heritage_read(&w->heritage, HERITAGE_CONF_FD, e) < 0)
+		return -1;
+	close(HERITAGE_CONF_FD);
+	w->seg = seg_open(HERITAGE_SEG_FD, e);
+	if (w->seg == NULL)
+		return -1;
+	close(HERITAGE_SEG_FD);
+	atomic_store(&w->seg->pid, (int32_t)getpid());
+	log_set_level((enum log_level)MAX(log_level_parse(w->heritage.conf.log_level), 0));
+	logw_init(HERITAGE_ACCESS_FD, HERITAGE_ERROR_FD);
+	log_set_sink(log_to_writer);
+	prctl(PR_SET_NAME, "shoal-worker");
+	return 0;
+}
+
+void
+worker_fail(struct worker *w, struct str text)
+{
+	(void)w;
+	/* Without a master there is still somebody who reads stderr. */
+	if (msg_send(HERITAGE_CHANNEL_FD, MSG_FAILED, text.p, text.n, NULL, 0) < 0 &&
+	    write(STDERR_FILENO, text.p, text.n) < 0)
+		_exit(3);
+	logw_stop(1000);
+	_exit(3);
+}
+
+static void *
+io_main(void *arg)
+{
+	(void)arg;
+	prctl(PR_SET_NAME, "shoal-io");
+	net_run(&net);
+	return NULL;
+}
+
+static int
+start_thread(struct err *e)
+{
+	sigset_t all, before;
+	int failed;
+
+	/* The I/O thread blocks every signal: they belong to Python's main thread. */
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &before);
+	failed = pthread_create(&io_thread, NULL, io_main, NULL);
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	return failed ? err_set(e, "I/O thread: %s", strerror(failed)) : 0;
+}
+
+int
+worker_start(struct worker *w, const struct app_ops *ops, struct err *e)
+{
+	if (logw_start() < 0)
+		return err_errno(e, "log thread");
+	if (net_init(&net, w, ops, e) < 0 || channel_open(&net, e) < 0)
+		return -1;
+	if (start_thread(e) < 0)
+		return -1;
+	io_running = true;
+	if (msg_send(HERITAGE_CHANNEL_FD, MSG_READY, NULL, 0, NULL, 0) < 0)
+		log_warn("worker", "master did not hear ready", NULL);
+	return 0;
+}
+
+void
+worker_finish(struct worker *w)
+{
+	atomic_store(&net.app_gone, true);
+	net_wake(&net);
+	pthread_join(io_thread, NULL);
+	io_running = false;
+	channel_close();
+	net_finish(&net);
+	if (msg_send(HERITAGE_CHANNEL_FD, MSG_DRAINED, NULL, 0, NULL, 0) < 0)
+		log_debug("worker", "master is gone", NULL);
+	logw_stop(2000);
+	log_set_sink(NULL);
+	seg_close(w->seg);
+	heritage_finish(&w->heritage);
+}
