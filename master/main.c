@@ -1,6 +1,8 @@
 /* The master's entry point. SPDX-License-Identifier: MIT */
+#include "master/master.h"
+
 int
-main(void)
+main(int argc, char **argv)
 {
-	return 0;
+	return master_main(argc, argv);
 }

@@ -1,0 +1,199 @@
+/* The master: reads its orders, brings the workers up, waits, brings them down.
+ * SPDX-License-Identifier: MIT */
+#include "master/master.h"
+
+#include "common/conf_help.h"
+#include "common/conf_load.h"
+#include "common/log.h"
+#include "master/daemon.h"
+#include "master/notify.h"
+#include "master/start.h"
+#include "master/title.h"
+
+#include <event2/event.h>
+#include <fcntl.h>
+#include <stdio.h>
+
+static void
+tell_status(const struct master *m)
+{
+	notify_send(
+	    "STATUS=%u of %u workers ready", fleet_count_ready(&m->fleet), m->fleet.wanted);
+}
+
+static void
+on_ready(void *ctx, unsigned slot, pid_t pid)
+{
+	struct master *m = ctx;
+	(void)slot;
+	(void)pid;
+
+	if (m->check) {
+		printf("The configuration and the application are fine.\n");
+		fleet_stop_now(&m->fleet);
+		return;
+	}
+	if (!m->up) {
+		m->up = true;
+		notify_send("READY=1\nMAINPID=%d", (int)getpid());
+		daemon_report(EXIT_STOPPED);
+	}
+	tell_status(m);
+}
+
+static void
+on_load_failed(void *ctx, struct str text)
+{
+	struct master *m = ctx;
+
+	/* As it is, not as a log record: this is what a developer looks at. */
+	(void)!write(STDERR_FILENO, text.p, text.n);
+	if (strcmp(m->logs.error_path, "-") != 0)
+		log_text(LOG_LVL_ERROR, "worker", "could not load the application", text);
+	m->exit_code = EXIT_NO_APP;
+	m->stopping = true;
+	fleet_stop_now(&m->fleet);
+}
+
+static void
+on_gone(void *ctx)
+{
+	struct master *m = ctx;
+
+	event_base_loopbreak(m->base);
+}
+
+void
+master_stop(struct master *m)
+{
+	if (m->stopping) {
+		master_stop_now(m);
+		return;
+	}
+	m->stopping = true;
+	log_info("master", "stopping", "graceful=%llds",
+	    (long long)(m->heritage.conf.graceful_timeout / 1000));
+	notify_send("STOPPING=1");
+	fleet_stop(&m->fleet, m->heritage.conf.graceful_timeout);
+}
+
+void
+master_stop_now(struct master *m)
+{
+	m->stopping = true;
+	log_info("master", "stopping at once", NULL);
+	notify_send("STOPPING=1");
+	fleet_stop_now(&m->fleet);
+}
+
+void
+master_reopen_logs(struct master *m)
+{
+	struct err e;
+
+	if (logs_reopen(&m->logs, &e) < 0) {
+		log_error("master", "logs cannot be reopened", "reason=\"%s\"", e.text);
+		return;
+	}
+	fleet_reopen(&m->fleet);
+	log_info("master", "logs reopened", NULL);
+}
+
+/* A log or a socket on descriptor 0, 1 or 2 would be taken for a standard stream. */
+static int
+fill_standard_fds(void)
+{
+	int fd;
+
+	do
+		fd = open("/dev/null", O_RDWR);
+	while (fd >= 0 && fd <= STDERR_FILENO);
+	if (fd < 0)
+		return -1;
+	close(fd);
+	return 0;
+}
+
+static enum master_exit
+run(struct master *m)
+{
+	const struct conf *c = &m->heritage.conf;
+	struct err e = {""};
+
+	m->fleet.events = (struct fleet_events){on_ready, on_load_failed, on_gone, m};
+	m->exit_code = start_all(m, &e);
+	if (m->exit_code != EXIT_STOPPED) {
+		fprintf(stderr, "shoal: %s\n", e.text);
+		return m->exit_code;
+	}
+	title_set(c->name ? c->name : c->app ? c->app : "");
+	log_info("master", "starting", "version=%s python=%s launch=%s interpreter=%s",
+	    SHOAL_VERSION, m->python.version, m->python.libpython[0] ? "embed" : "exec",
+	    m->python.executable);
+	for (size_t i = 0; i < m->listeners.n; i++)
+		log_info("master", "listening", "address=%s", m->listeners.v[i].name);
+	if (event_base_dispatch(m->base) < 0) {
+		log_crit("master", "the event loop failed", NULL);
+		return EXIT_BROKEN;
+	}
+	if (!m->check && m->exit_code == EXIT_STOPPED)
+		log_info("master", "stopped", NULL);
+	return m->exit_code;
+}
+
+static void
+print_help(const struct conf *c)
+{
+	(void)c;
+	conf_help_usage(stdout);
+}
+
+static void
+print_version(const struct conf *c)
+{
+	(void)c;
+	conf_help_version(stdout, event_get_version());
+}
+
+static void
+print_config(const struct conf *c)
+{
+	conf_help_config(stdout, c);
+}
+
+static void (*const printers[])(const struct conf *c) = {
+    [CONF_PRINT] = print_config,
+    [CONF_HELP] = print_help,
+    [CONF_VERSION] = print_version,
+};
+
+int
+master_main(int argc, char **argv)
+{
+	static struct master m;
+	struct conf_action action;
+	struct err e;
+	int code = EXIT_STOPPED;
+
+	m.logs.access_fd = m.logs.error_fd = m.pidfile.fd = -1;
+	title_init(argc, argv);
+	if (fill_standard_fds() < 0)
+		return EXIT_BROKEN;
+	if (conf_load(&m.heritage.conf, argc, argv, &action, &e) < 0) {
+		fprintf(stderr, "shoal: %s\n", e.text);
+		conf_help_hint(stderr);
+		code = EXIT_CONFIG;
+	} else if ((size_t)action.what < ARRAY_LEN(printers) && printers[action.what]) {
+		printers[action.what](&m.heritage.conf);
+	} else {
+		m.check = action.what == CONF_CHECK;
+		notify_init();
+		for (size_t i = 0; i < action.notices.n; i++)
+			log_warn("conf", "notice", "%s", action.notices.v[i]);
+		code = (int)run(&m);
+	}
+	conf_action_finish(&action);
+	start_undo(&m);
+	daemon_report(code);
+	return code;
+}

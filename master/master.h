@@ -1,0 +1,50 @@
+/* The master: opens what workers need, keeps them running, ends them.
+ * SPDX-License-Identifier: MIT */
+#pragma once
+
+#include "common/heritage.h"
+#include "master/fleet.h"
+#include "master/listeners.h"
+#include "master/logs.h"
+#include "master/pidfile.h"
+#include "master/privs.h"
+#include "master/python.h"
+#include "master/signals.h"
+
+enum master_exit {
+	EXIT_STOPPED = 0,
+	EXIT_BROKEN = 1,   /* failed while running */
+	EXIT_CONFIG = 2,   /* usage or configuration */
+	EXIT_NO_APP = 3,   /* the application could not be loaded at the first start */
+	EXIT_NO_LISTEN = 4 /* a listener could not be opened */
+};
+
+struct event_base;
+
+struct master {
+	struct heritage heritage; /* owns the configuration */
+	bool check;               /* --check-config: load the application, serve nobody */
+	char bin_dir[900];        /* of the running binary, links resolved */
+	char worker_path[1024];
+	struct privs privs;
+	struct logs logs;
+	char **env; /* owned */
+	struct python python;
+	struct listeners listeners;
+	int listener_fds[LISTENERS_MAX];
+	struct pidfile pidfile;
+	struct event_base *base; /* owned */
+	struct signals signals;
+	struct fleet fleet;
+	bool up; /* a worker has been ready */
+	bool stopping;
+	enum master_exit exit_code;
+};
+
+/* The whole life of the process; returns its exit code. */
+int master_main(int argc, char **argv);
+
+/* TERM, INT: finish what is in hand; the second time: at once. */
+void master_stop(struct master *m);
+void master_stop_now(struct master *m);
+void master_reopen_logs(struct master *m);

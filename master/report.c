@@ -1,0 +1,108 @@
+/* Says how a worker ended and which requests were in it, from the shared segment that
+ * outlives it. SPDX-License-Identifier: MIT */
+#include "master/report.h"
+
+#include "common/log.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <sys/wait.h>
+#include <time.h>
+
+#define REQUESTS_MAX 32 /* lines for one death */
+
+static const char *const stages[] = {
+    [INFLIGHT_QUEUED] = "queued",
+    [INFLIGHT_APP] = "application",
+    [INFLIGHT_SENDING] = "sending",
+};
+
+size_t
+report_cause(int status, char *buf, size_t max)
+{
+	const char *name;
+
+	if (WIFEXITED(status))
+		return (size_t)snprintf(buf, max, "status=%d", WEXITSTATUS(status));
+	name = sigabbrev_np(WTERMSIG(status));
+	if (name == NULL)
+		return (size_t)snprintf(buf, max, "signal=%d", WTERMSIG(status));
+	return (size_t)snprintf(
+	    buf, max, "signal=SIG%s%s", name, WCOREDUMP(status) ? " core=yes" : "");
+}
+
+/* So that neither a log reader's terminal nor its key=value parser can be deceived. out
+ * holds 4 bytes for each of n, and a NUL. */
+static void
+escape(const char *in, size_t n, char *out)
+{
+	for (size_t i = 0; i < n && in[i] != '\0'; i++) {
+		unsigned char c = (unsigned char)in[i];
+
+		if (c > 0x20 && c < 0x7f && c != '"' && c != '\\')
+			*out++ = (char)c;
+		else
+			out += sprintf(out, "\\x%02x", c);
+	}
+	*out = '\0';
+}
+
+static void
+log_request(
+    const struct report *r, const struct seg_inflight *f, uint32_t state, uint64_t now_ns)
+{
+	char method[sizeof(f->method) * 4 + 1], target[sizeof(f->target) * 4 + 1];
+	char peer[ADDR_TEXT_MAX];
+	struct addr a = f->peer;
+	uint64_t age_ms = now_ns > f->started_ns ? (now_ns - f->started_ns) / 1000000 : 0;
+
+	escape(f->method, sizeof(f->method), method);
+	escape(f->target, MIN(f->target_len, sizeof(f->target)), target);
+	addr_text(&a, peer);
+	log_error("worker", "request lost",
+	    "slot=%u pid=%d method=%s path=\"%s\" peer=%s age=%llu.%03llus stage=%s",
+	    r->slot, (int)r->pid, method, target, peer, (unsigned long long)(age_ms / 1000),
+	    (unsigned long long)(age_ms % 1000), stages[state]);
+}
+
+static unsigned
+log_requests(const struct report *r, const struct seg *seg)
+{
+	struct timespec ts;
+	uint64_t now_ns;
+	unsigned n = 0;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	now_ns = (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
+	for (size_t i = 0; i < SEG_INFLIGHT; i++) {
+		const struct seg_inflight *f = &seg->inflight[i];
+		uint32_t state = atomic_load_explicit(&f->state, memory_order_acquire);
+
+		if (state == INFLIGHT_FREE || state >= ARRAY_LEN(stages))
+			continue;
+		if (n++ < REQUESTS_MAX)
+			log_request(r, f, state, now_ns);
+	}
+	return n;
+}
+
+void
+report_exit(const struct report *r, const struct seg *seg)
+{
+	char cause[64];
+	unsigned n;
+
+	report_cause(r->status, cause, sizeof(cause));
+	if (r->expected) {
+		log_info(
+		    "worker", "stopped", "slot=%u pid=%d %s", r->slot, (int)r->pid, cause);
+		return;
+	}
+	log_error("worker", "died", "slot=%u pid=%d %s after=%lld.%03llds", r->slot,
+	    (int)r->pid, cause, (long long)(r->life_ms / 1000),
+	    (long long)(r->life_ms % 1000));
+	n = seg ? log_requests(r, seg) : 0;
+	if (n > REQUESTS_MAX)
+		log_error("worker", "more requests lost", "slot=%u pid=%d more=%u", r->slot,
+		    (int)r->pid, n - REQUESTS_MAX);
+}

@@ -1,0 +1,88 @@
+/* What signals mean to the master: each is an event of the loop.
+ * SPDX-License-Identifier: MIT */
+#include "master/signals.h"
+
+#include "common/log.h"
+#include "master/master.h"
+
+#include <event2/event.h>
+#include <signal.h>
+
+static void
+on_more(struct master *m)
+{
+	fleet_scale(&m->fleet, 1);
+}
+
+static void
+on_fewer(struct master *m)
+{
+	fleet_scale(&m->fleet, -1);
+}
+
+static void
+on_child(struct master *m)
+{
+	fleet_reap(&m->fleet);
+}
+
+static void
+on_reload(struct master *m)
+{
+	(void)m;
+	log_warn("master", "reload is not supported in this version", "signal=HUP");
+}
+
+static void
+on_upgrade(struct master *m)
+{
+	(void)m;
+	log_warn("master", "upgrade is not supported in this version", "signal=USR2");
+}
+
+static const struct {
+	int signal;
+	void (*act)(struct master *m);
+} meanings[] = {
+    {SIGTERM, master_stop},
+    {SIGINT, master_stop},
+    {SIGQUIT, master_stop_now},
+    {SIGCHLD, on_child},
+    {SIGHUP, on_reload},
+    {SIGUSR1, master_reopen_logs},
+    {SIGUSR2, on_upgrade},
+    {SIGTTIN, on_more},
+    {SIGTTOU, on_fewer},
+};
+
+static void
+on_signal(evutil_socket_t sig, short what, void *arg)
+{
+	(void)what;
+	for (size_t i = 0; i < ARRAY_LEN(meanings); i++)
+		if (meanings[i].signal == sig)
+			meanings[i].act(arg);
+}
+
+int
+signals_open(struct signals *s, struct event_base *base, struct master *m, struct err *e)
+{
+	_Static_assert(ARRAY_LEN(meanings) <= SIGNALS_MAX, "one event per signal");
+	for (size_t i = 0; i < ARRAY_LEN(meanings); i++) {
+		s->events[i] = evsignal_new(base, meanings[i].signal, on_signal, m);
+		if (s->events[i] == NULL || evsignal_add(s->events[i], NULL) < 0)
+			return err_set(e, "cannot handle signal %d", meanings[i].signal);
+	}
+	signal(SIGPIPE, SIG_IGN);
+	return 0;
+}
+
+void
+signals_close(struct signals *s)
+{
+	for (size_t i = 0; i < SIGNALS_MAX; i++) {
+		if (s->events[i] != NULL)
+			event_free(s->events[i]);
+		s->events[i] = NULL;
+	}
+}

@@ -1,0 +1,27 @@
+/* Starts one worker process with exactly what common/heritage.h says it has.
+ * SPDX-License-Identifier: MIT */
+#pragma once
+
+#include "common/heritage.h"
+#include "master/logs.h"
+#include "master/privs.h"
+
+#include <sys/types.h>
+
+/* What every worker is started with; borrowed, outlives the workers. */
+struct spawn_setup {
+	const char *path; /* of shoal-worker, absolute */
+	char **env;
+	const struct logs *logs;
+	const struct privs *privs;
+	int umask;     /* -1: stays as it is */
+	bool detached; /* standard streams to the error log */
+	const int *listener_fds;
+	size_t n_listeners;
+	int64_t nofile; /* descriptors a worker may need */
+};
+
+/* Forks and execs. The three descriptors stay the caller's. A child that does not come to
+ * exec says why with MSG_FAILED on its channel. Returns the pid, or -1. */
+NODISCARD pid_t spawn_worker(
+    const struct spawn_setup *s, int channel_fd, int conf_fd, int seg_fd, struct err *e);

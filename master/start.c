@@ -1,0 +1,160 @@
+/* The master's way up and down: paths, rights, logs, interpreter, sockets, pid file, in an
+ * order in which each failure leaves nothing behind. SPDX-License-Identifier: MIT */
+#include "master/start.h"
+
+#include "common/log.h"
+#include "master/daemon.h"
+#include "master/env.h"
+
+#include <event2/event.h>
+#include <limits.h>
+#include <stdio.h>
+#include <sys/random.h>
+
+#define WORKER_NAME "shoal-worker"
+#define WORKER_SPARE_FDS 1024 /* beside the connections: files, the application's sockets  \
+			       */
+
+static int
+find_binaries(struct master *m, struct err *e)
+{
+	char exe[PATH_MAX];
+	ssize_t n = readlink("/proc/self/exe", exe, sizeof(exe) - 1);
+	char *slash;
+
+	if (n < 0)
+		return err_errno(
+		    e, "cannot tell where the shoal binary is (/proc/self/exe)");
+	exe[n] = '\0';
+	slash = strrchr(exe, '/');
+	if (slash == NULL || (size_t)(slash - exe) >= sizeof(m->bin_dir))
+		return err_set(e, "the path of the shoal binary is too long");
+	*slash = '\0';
+	strcpy(m->bin_dir, exe);
+	snprintf(m->worker_path, sizeof(m->worker_path), "%s/" WORKER_NAME, m->bin_dir);
+	if (access(m->worker_path, X_OK) < 0)
+		return err_errno(
+		    e, "cannot run %s, which belongs beside shoal", m->worker_path);
+	return 0;
+}
+
+static int
+open_process(struct master *m, struct err *e)
+{
+	const struct conf *c = &m->heritage.conf;
+
+	if (find_binaries(m, e) < 0 || privs_resolve(&m->privs, c, e) < 0)
+		return -1;
+	if (c->daemon && !m->check && daemon_start() < 0)
+		return err_errno(e, "cannot become a daemon");
+	if (logs_open(&m->logs, c, e) < 0)
+		return -1;
+	m->env = env_create(&c->env);
+	if (m->env == NULL)
+		return err_set(e, "out of memory");
+	if (geteuid() == 0 && m->privs.uid == 0 && !c->allow_root)
+		log_warn("master", "workers run as root",
+		    "advice=\"use --user, or --allow-root if it has to be\"");
+	return python_choose(&m->python, c, m->bin_dir, &m->privs, m->env, e);
+}
+
+static int
+open_loop(struct master *m, struct err *e)
+{
+	struct event_config *config = event_config_new();
+
+	if (config != NULL) {
+		event_config_set_flag(config, EVENT_BASE_FLAG_NOLOCK);
+		m->base = event_base_new_with_config(config);
+		event_config_free(config);
+	}
+	if (m->base == NULL)
+		return err_set(e, "cannot start the event loop");
+	return signals_open(&m->signals, m->base, m, e);
+}
+
+static int
+fill_heritage(struct master *m, struct err *e)
+{
+	struct heritage *h = &m->heritage;
+
+	snprintf(h->python, sizeof(h->python), "%s", m->python.executable);
+	snprintf(h->plugin, sizeof(h->plugin), "%s", m->python.plugin);
+	snprintf(h->libpython, sizeof(h->libpython), "%s", m->python.libpython);
+	h->generation = 1;
+	if (getrandom(h->ticket_key, sizeof(h->ticket_key), 0) !=
+	    (ssize_t)sizeof(h->ticket_key))
+		return err_errno(e, "no random bytes");
+	h->listeners = calloc(m->listeners.n + 1, sizeof(*h->listeners));
+	if (h->listeners == NULL)
+		return err_set(e, "out of memory");
+	h->n_listeners = m->listeners.n;
+	for (size_t i = 0; i < h->n_listeners; i++) {
+		const struct listener *l = &m->listeners.v[i];
+		struct heritage_listener *to = &h->listeners[i];
+
+		to->fd = HERITAGE_FIRST_LISTENER_FD + (int)i;
+		to->tls = h->conf.certfile != NULL;
+		to->is_unix = l->is_unix;
+		memcpy(to->name, l->name, sizeof(to->name));
+		m->listener_fds[i] = l->fd;
+	}
+	return 0;
+}
+
+static int
+start_fleet(struct master *m, struct err *e)
+{
+	const struct conf *c = &m->heritage.conf;
+
+	m->fleet.base = m->base;
+	m->fleet.heritage = &m->heritage;
+	m->fleet.spawn = (struct spawn_setup){
+	    .path = m->worker_path,
+	    .env = m->env,
+	    .logs = &m->logs,
+	    .privs = &m->privs,
+	    /* Unset, the worker keeps the umask shoal was started with: the default of 0 is
+	     * gunicorn's, and means socket files only. */
+	    .umask = c->origin[CONF_umask] ? (int)c->umask : -1,
+	    .detached = c->daemon && !m->check,
+	    .listener_fds = m->listener_fds,
+	    .n_listeners = m->listeners.n,
+	    .nofile = c->worker_connections + WORKER_SPARE_FDS,
+	};
+	return fleet_start(&m->fleet, m->check ? 1 : (unsigned)c->workers, e);
+}
+
+enum master_exit
+start_all(struct master *m, struct err *e)
+{
+	const struct conf *c = &m->heritage.conf;
+
+	if (open_process(m, e) < 0)
+		return EXIT_CONFIG;
+	if (open_loop(m, e) < 0)
+		return EXIT_BROKEN;
+	if (!m->check) {
+		if (listeners_open(&m->listeners, c, &m->privs, e) < 0)
+			return EXIT_NO_LISTEN;
+		if (pidfile_open(&m->pidfile, c->pidfile, e) < 0)
+			return EXIT_CONFIG;
+	}
+	if (fill_heritage(m, e) < 0 || start_fleet(m, e) < 0)
+		return EXIT_BROKEN;
+	return EXIT_STOPPED;
+}
+
+void
+start_undo(struct master *m)
+{
+	fleet_finish(&m->fleet);
+	listeners_close(&m->listeners);
+	pidfile_close(&m->pidfile);
+	signals_close(&m->signals);
+	if (m->base != NULL)
+		event_base_free(m->base);
+	env_destroy(m->env);
+	logs_close(&m->logs);
+	heritage_finish(&m->heritage);
+}
