@@ -81,8 +81,7 @@ fleet_slot_failed(struct fleet *f, struct slot *s, struct str text)
 		f->events.on_load_failed(f->events.ctx, text);
 		return;
 	}
-	log_text(LOG_LVL_ERROR, "worker",
-	    s->pid ? "could not load the application" : "ended", text);
+	log_text(LOG_LVL_ERROR, "master", "application not loaded", text);
 }
 
 void
@@ -168,7 +167,7 @@ fleet_reopen(struct fleet *f)
 
 		if (s != NULL && s->channel >= 0 &&
 		    msg_send(s->channel, MSG_REOPEN, NULL, 0, fds, 2) < 0)
-			log_warn("worker", "cannot be told to reopen its logs",
+			log_warn("master", "worker cannot be told to reopen its logs",
 			    "slot=%u pid=%d", s->index, (int)s->pid);
 	}
 }

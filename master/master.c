@@ -49,7 +49,7 @@ on_load_failed(void *ctx, struct str text)
 	/* As it is, not as a log record: this is what a developer looks at. */
 	(void)!write(STDERR_FILENO, text.p, text.n);
 	if (strcmp(m->logs.error_path, "-") != 0)
-		log_text(LOG_LVL_ERROR, "worker", "could not load the application", text);
+		log_text(LOG_LVL_ERROR, "master", "application not loaded", text);
 	m->exit_code = EXIT_NO_APP;
 	m->stopping = true;
 	fleet_stop_now(&m->fleet);

@@ -59,7 +59,7 @@ log_request(
 	escape(f->method, sizeof(f->method), method);
 	escape(f->target, MIN(f->target_len, sizeof(f->target)), target);
 	addr_text(&a, peer);
-	log_error("worker", "request lost",
+	log_error("master", "request lost",
 	    "slot=%u pid=%d method=%s path=\"%s\" peer=%s age=%llu.%03llus stage=%s",
 	    r->slot, (int)r->pid, method, target, peer, (unsigned long long)(age_ms / 1000),
 	    (unsigned long long)(age_ms % 1000), stages[state]);
@@ -94,15 +94,15 @@ report_exit(const struct report *r, const struct seg *seg)
 
 	report_cause(r->status, cause, sizeof(cause));
 	if (r->expected) {
-		log_info(
-		    "worker", "stopped", "slot=%u pid=%d %s", r->slot, (int)r->pid, cause);
+		log_info("master", "worker stopped", "slot=%u pid=%d %s", r->slot,
+		    (int)r->pid, cause);
 		return;
 	}
-	log_error("worker", "died", "slot=%u pid=%d %s after=%lld.%03llds", r->slot,
+	log_error("master", "worker died", "slot=%u pid=%d %s after=%lld.%03llds", r->slot,
 	    (int)r->pid, cause, (long long)(r->life_ms / 1000),
 	    (long long)(r->life_ms % 1000));
 	n = seg ? log_requests(r, seg) : 0;
 	if (n > REQUESTS_MAX)
-		log_error("worker", "more requests lost", "slot=%u pid=%d more=%u", r->slot,
+		log_error("master", "more requests lost", "slot=%u pid=%d more=%u", r->slot,
 		    (int)r->pid, n - REQUESTS_MAX);
 }

@@ -45,8 +45,8 @@ on_msg_ready(struct slot *s, const struct msg *m)
 	evtimer_del(s->timer);
 	s->state = SLOT_READY;
 	s->was_ready = true;
-	log_info("worker", "ready", "slot=%u pid=%d after=%lldms", s->index, (int)s->pid,
-	    (long long)(clock_ms() - s->born_ms));
+	log_info("master", "worker ready", "slot=%u pid=%d after=%lldms", s->index,
+	    (int)s->pid, (long long)(clock_ms() - s->born_ms));
 	fleet_slot_ready(s->fleet, s);
 }
 
@@ -65,7 +65,7 @@ static void
 on_msg_drained(struct slot *s, const struct msg *m)
 {
 	(void)m;
-	log_debug("worker", "drained", "slot=%u pid=%d", s->index, (int)s->pid);
+	log_debug("master", "worker drained", "slot=%u pid=%d", s->index, (int)s->pid);
 }
 
 /* What a worker may say; anything else is ignored: it runs other people's code. */
@@ -83,8 +83,8 @@ handle(struct slot *s, struct msg *m)
 	if ((size_t)m->type < ARRAY_LEN(handlers) && handlers[m->type] != NULL)
 		handlers[m->type](s, m);
 	else
-		log_warn("worker", "unexpected message", "slot=%u pid=%d type=%d", s->index,
-		    (int)s->pid, (int)m->type);
+		log_warn("master", "unexpected message from worker",
+		    "slot=%u pid=%d type=%d", s->index, (int)s->pid, (int)m->type);
 }
 
 /* The worker closed its end. Mostly its exit, which SIGCHLD reports; one that lives on can
@@ -113,8 +113,8 @@ on_readable(evutil_socket_t fd, short what, void *arg)
 		else if (rc < 0 && (errno == EAGAIN || errno == EINTR))
 			return;
 		else if (rc < 0 && errno == EPROTO)
-			log_warn("worker", "malformed message", "slot=%u pid=%d", s->index,
-			    (int)s->pid);
+			log_warn("master", "malformed message from worker",
+			    "slot=%u pid=%d", s->index, (int)s->pid);
 		else
 			on_channel_end(s);
 	}
@@ -166,10 +166,12 @@ start(struct slot *s)
 	if (try_start(s, &e) == 0) {
 		if (limit > 0)
 			timer_set(s, limit);
-		log_debug("worker", "started", "slot=%u pid=%d", s->index, (int)s->pid);
+		log_debug(
+		    "master", "worker started", "slot=%u pid=%d", s->index, (int)s->pid);
 		return;
 	}
-	log_error("worker", "cannot be started", "slot=%u reason=\"%s\"", s->index, e.text);
+	log_error("master", "worker cannot be started", "slot=%u reason=\"%s\"", s->index,
+	    e.text);
 	if (s->pid > 0) {
 		/* It runs, but we cannot hear it: the reaper goes on from here. */
 		kill(s->pid, SIGKILL);
@@ -204,8 +206,8 @@ on_timer(evutil_socket_t fd, short what, void *arg)
 	} else if (s->state == SLOT_LOADING) {
 		on_load_timeout(s);
 	} else if (s->pid > 0) {
-		log_warn("worker", "killed, it did not end in time", "slot=%u pid=%d",
-		    s->index, (int)s->pid);
+		log_warn("master", "worker killed, it did not end in time",
+		    "slot=%u pid=%d", s->index, (int)s->pid);
 		kill(s->pid, SIGKILL);
 	}
 }

@@ -12,8 +12,9 @@
 #include <sys/random.h>
 
 #define WORKER_NAME "shoal-worker"
-#define WORKER_SPARE_FDS 1024 /* beside the connections: files, the application's sockets  \
-			       */
+#define WORKER_SPARE_FDS                                                                   \
+	1024 /* beside the connections: files, the application's sockets                   \
+	      */
 
 static int
 find_binaries(struct master *m, struct err *e)
