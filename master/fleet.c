@@ -72,7 +72,7 @@ fleet_slot_ready(struct fleet *f, struct slot *s)
 }
 
 void
-fleet_slot_failed(struct fleet *f, struct slot *s, struct str text)
+fleet_slot_failed(struct fleet *f, struct str text)
 {
 	if (f->stopping)
 		return;

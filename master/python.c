@@ -6,6 +6,7 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <limits.h>
 #include <stdio.h>
 
 #define PLUGIN_PREFIX "shoal-cp"
@@ -129,11 +130,13 @@ list_plugins(const char *dir, char *out, size_t max)
 static int
 find_plugin(struct python *py, const struct answer *a, const char *bin_dir, struct err *e)
 {
-	char dir[900], there[256];
-	int n = snprintf(dir, sizeof(dir), "%s/../lib/shoal", bin_dir);
+	char beside[1024], dir[PATH_MAX], there[256];
 
-	if (n < 0 || (size_t)n >= sizeof(dir))
-		return err_set(e, "the path of the plugins is too long");
+	snprintf(beside, sizeof(beside), "%s/../lib/shoal", bin_dir);
+	if (realpath(beside, dir) == NULL)
+		return err_errno(e, "no plugins for any Python: %s", beside);
+	if (strlen(dir) >= sizeof(py->plugin) - sizeof(PLUGIN_PREFIX "3999" PLUGIN_SUFFIX))
+		return err_set(e, "the path of the plugins is too long: %s", dir);
 	list_plugins(dir, there, sizeof(there));
 	if (strcmp(a->implementation, "cpython") != 0)
 		return err_set(e, "%s is %s; shoal runs CPython only (plugins: %s)",
@@ -142,8 +145,8 @@ find_plugin(struct python *py, const struct answer *a, const char *bin_dir, stru
 		return err_set(e,
 		    "%s is a %s build of CPython, for which there is no plugin",
 		    py->executable, a->abi[0] == 't' ? "free-threaded" : "debug");
-	snprintf(py->plugin, sizeof(py->plugin), "%s/" PLUGIN_PREFIX "%d%d" PLUGIN_SUFFIX,
-	    dir, a->major, a->minor);
+	snprintf(py->plugin, sizeof(py->plugin),
+	    "%.1000s/" PLUGIN_PREFIX "%d%d" PLUGIN_SUFFIX, dir, a->major, a->minor);
 	if (access(py->plugin, R_OK) < 0)
 		return err_set(e,
 		    "%s is CPython %s, and there is no plugin for %d.%d in %s (there are: "

@@ -58,7 +58,7 @@ on_msg_failed(struct slot *s, const struct msg *m)
 	s->state = SLOT_ENDING;
 	s->failed = true;
 	timer_set(s, KILL_AFTER_MS);
-	fleet_slot_failed(s->fleet, s, (struct str){m->payload, m->n});
+	fleet_slot_failed(s->fleet, (struct str){m->payload, m->n});
 }
 
 static void
@@ -191,7 +191,7 @@ on_load_timeout(struct slot *s)
 
 	s->state = SLOT_ENDING;
 	kill(s->pid, SIGKILL);
-	fleet_slot_failed(s->fleet, s, (struct str){text, (size_t)n});
+	fleet_slot_failed(s->fleet, (struct str){text, (size_t)n});
 }
 
 static void
@@ -330,7 +330,7 @@ slot_reap(struct slot *s, int status)
 		char text[160], cause[64];
 
 		report_cause(status, cause, sizeof(cause));
-		fleet_slot_failed(s->fleet, s,
+		fleet_slot_failed(s->fleet,
 		    (struct str){
 			text, (size_t)snprintf(text, sizeof(text),
 				  "worker %u ended while it loaded the application: %s\n",

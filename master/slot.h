@@ -47,4 +47,4 @@ int64_t slot_reap(struct slot *s, int status);
 
 /* The fleet's part, called by a slot. */
 void fleet_slot_ready(struct fleet *f, struct slot *s);
-void fleet_slot_failed(struct fleet *f, struct slot *s, struct str text);
+void fleet_slot_failed(struct fleet *f, struct str text);

@@ -119,6 +119,13 @@ finish(void)
 }
 
 static void
+on_term(int sig)
+{
+	(void)sig;
+	_exit(0);
+}
+
+static void
 on_message(void)
 {
 	if (msg.type == MSG_REOPEN) {
@@ -165,8 +172,7 @@ main(void)
 		fprintf(stderr, "fake worker: %s\n", e.text);
 		return 9;
 	}
-	if (asked("stubborn"))
-		signal(SIGTERM, SIG_IGN);
+	signal(SIGTERM, asked("stubborn") ? SIG_IGN : on_term);
 	write_facts();
 	before_ready();
 	if (asked("garbage")) {
