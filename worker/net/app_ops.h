@@ -23,9 +23,10 @@ struct app_counts {
 struct app_ops {
 	/* A request is ready to run: head complete, body as --request-buffering says. */
 	void (*start)(struct req *r);
-	/* Body bytes, the body's end, or r->aborted: wake whoever waits in wsgi.input. */
+	/* Once after each req_body_want(): body bytes, the body's end, or its break. Never
+	 * uninvited, so the request is sure to be alive. */
 	void (*body)(struct req *r);
-	/* Asked for by req_want_pull(): there is room for output again, or r->aborted. */
+	/* Once after each req_want_pull(): there is room for output again, or r->aborted. */
 	void (*pull)(struct req *r);
 	/* After req_finish(r, REQ_NEEDS_END): the outcome is final (r->outcome, counters).
 	 * Run the post hooks, then req_done(). */

@@ -228,7 +228,7 @@ static void
 answered(struct conn *c)
 {
 	struct req *r = c->req;
-	const unsigned flags = r->finish_flags;
+	const unsigned flags = r->finished ? r->finish_flags : 0;
 	const bool own = r->taken_over;
 	const bool unread_100 = r->head.expect_continue && !r->interim_sent;
 	bool keep = !own && !(flags & REQ_CLOSE) && r->head.keep_alive;

@@ -128,6 +128,7 @@ struct req {
 	bool interim_sent;        /* 100 Continue went out (or is not wanted any more) */
 	bool out_started;         /* output of the application was taken over */
 	uint8_t own_outcome;      /* taken_over: enum req_outcome when the answer is out */
+	int own_status;           /* taken_over: what was answered */
 	uint32_t inflight;        /* index in the shared segment + 1; 0: none */
 	struct timer timer;       /* TIMER_APP */
 	struct req *prev, *next;  /* all open requests of the worker */

@@ -134,6 +134,8 @@ log_access(struct req *r)
 static void
 req_finalise(struct req *r)
 {
+	if (r->taken_over)
+		r->status = r->own_status;
 	count_response(r);
 	log_access(r);
 	inflight_close(r);
@@ -164,8 +166,7 @@ req_abort(struct req *r, const char *why)
 		return;
 	if (r->body != NULL) {
 		body_break(r->body, why, false);
-		r->reader_waits = false;
-		net->ops->body(r);
+		req_body_news(r);
 	}
 	if (r->pull_wanted) {
 		r->pull_wanted = false;
@@ -214,7 +215,7 @@ req_answer(struct req *r, int status, enum req_outcome outcome)
 	out_drop(r);
 	r->taken_over = true;
 	r->own_outcome = (uint8_t)outcome;
-	r->status = status;
+	r->own_status = status;
 	http_date(date, net_wall_us(net, net_now(net)) / 1000000);
 	n = resp_canned(answer, sizeof(answer), status, (struct str){date, 29},
 	    net->conf->server_header ? STR("shoal") : STR(""), is_head_request(r),

@@ -1,0 +1,287 @@
+/* An application side in C for tests of the I/O thread.
+ * SPDX-License-Identifier: MIT */
+#include "tests/unit/support/fake_app.h"
+
+#include "common/http/resp.h"
+#include "worker/net/req.h"
+
+#include <poll.h>
+#include <pthread.h>
+#include <stdio.h>
+
+enum job_kind { JOB_START, JOB_BODY, JOB_PULL, JOB_END };
+
+struct job {
+	struct job *next;
+	struct req *r;
+	enum job_kind kind;
+};
+
+/* What a request needs to go on where it left. */
+struct progress {
+	uint64_t sent, total, read;
+};
+
+struct fake_counts fake_counts;
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static pthread_cond_t wake = PTHREAD_COND_INITIALIZER;
+static struct job *first, **last = &first;
+static bool stopping;
+static pthread_t thread;
+static char block[1 << 20];
+
+static void
+push(struct req *r, enum job_kind kind)
+{
+	struct job *j = malloc(sizeof(*j));
+
+	*j = (struct job){.r = r, .kind = kind};
+	pthread_mutex_lock(&lock);
+	*last = j;
+	last = &j->next;
+	pthread_mutex_unlock(&lock);
+}
+
+static void
+ops_start(struct req *r)
+{
+	atomic_fetch_add(&fake_counts.started, 1);
+	push(r, JOB_START);
+}
+
+static void
+ops_body(struct req *r)
+{
+	push(r, JOB_BODY);
+}
+
+static void
+ops_pull(struct req *r)
+{
+	push(r, JOB_PULL);
+}
+
+static void
+ops_end(struct req *r)
+{
+	atomic_fetch_add(&fake_counts.ended, 1);
+	push(r, JOB_END);
+}
+
+static void
+ops_release(void *owner)
+{
+	atomic_fetch_add((_Atomic int *)owner, 1);
+}
+
+static void
+ops_flush(void)
+{
+	pthread_mutex_lock(&lock);
+	if (first != NULL)
+		pthread_cond_signal(&wake);
+	pthread_mutex_unlock(&lock);
+}
+
+static void
+ops_stop(void)
+{
+	pthread_mutex_lock(&lock);
+	stopping = true;
+	pthread_cond_signal(&wake);
+	pthread_mutex_unlock(&lock);
+}
+
+const struct app_ops fake_app_ops = {.start = ops_start,
+    .body = ops_body,
+    .pull = ops_pull,
+    .end = ops_end,
+    .release = ops_release,
+    .flush = ops_flush,
+    .stop = ops_stop};
+
+static void
+put_head(struct req *r, const char *fields)
+{
+	char head[256];
+	int n = snprintf(head, sizeof(head), "HTTP/1.1 200 OK\r\n%s\r\n", fields);
+
+	r->status = 200;
+	if (req_out_copy(r, OUT_HEAD, head, (size_t)n) < 0)
+		abort();
+}
+
+static void
+put_body(struct req *r, const char *p, size_t n)
+{
+	if (req_out_copy(r, OUT_BODY, p, n) < 0)
+		abort();
+}
+
+static void
+finish(struct req *r, unsigned flags)
+{
+	free(r->app);
+	r->app = NULL;
+	if (!(flags & REQ_NEEDS_END))
+		atomic_fetch_add(&fake_counts.done, 1);
+	req_finish(r, flags);
+}
+
+static void
+run_big(struct req *r)
+{
+	struct progress *p = r->app;
+
+	while (p->sent < p->total && !r->aborted) {
+		if (req_out_full(r)) {
+			req_want_pull(r);
+			return;
+		}
+		put_body(r, block, 65536);
+		req_out_publish(r);
+		p->sent += 65536;
+	}
+	finish(r, 0);
+}
+
+static void
+run_echo(struct req *r)
+{
+	struct progress *p = r->app;
+	char buf[4096], text[32];
+	int64_t n;
+
+	while ((n = req_body_read(r, buf, sizeof(buf))) > 0)
+		p->read += (uint64_t)n;
+	if (n == BODY_AGAIN) {
+		req_body_want(r);
+		return;
+	}
+	n = snprintf(text, sizeof(text), "%08llu", (unsigned long long)p->read);
+	put_head(r, "Content-Length: 8\r\n");
+	put_body(r, text, (size_t)n);
+	finish(r, 0);
+}
+
+static void
+run_stream(struct req *r)
+{
+	put_head(r, "Transfer-Encoding: chunked\r\n");
+	for (int i = 0; i < 16; i++) {
+		if (req_out_copy(r, OUT_FRAMING, "5\r\n", 3) < 0)
+			abort();
+		put_body(r, "chunk", 5);
+		if (req_out_copy(r, OUT_FRAMING, "\r\n", 2) < 0)
+			abort();
+		req_out_publish(r);
+	}
+	if (req_out_copy(r, OUT_FRAMING, "0\r\n\r\n", 5) < 0)
+		abort();
+	finish(r, 0);
+}
+
+static bool
+is(struct req *r, const char *path)
+{
+	return str_eq(span_str(r->base, r->head.path), str_of(path));
+}
+
+static void
+run_start(struct req *r)
+{
+	struct progress *p = calloc(1, sizeof(*p));
+
+	r->app = p;
+	if (is(r, "/big")) {
+		p->total = 8u << 20;
+		put_head(r, "Content-Length: 8388608\r\n");
+		run_big(r);
+	} else if (is(r, "/echo")) {
+		run_echo(r);
+	} else if (is(r, "/stream")) {
+		run_stream(r);
+	} else if (is(r, "/never")) {
+		while (!r->aborted) /* as stuck as application code can be */
+			poll(NULL, 0, 1);
+		atomic_fetch_add(&fake_counts.aborted, 1);
+		finish(r, REQ_ABORT);
+	} else if (is(r, "/cut")) {
+		put_head(r, "Content-Length: 10\r\n");
+		put_body(r, "12345", 5);
+		finish(r, REQ_ABORT);
+	} else if (is(r, "/borrow")) {
+		put_head(r, "Content-Length: 1048576\r\n");
+		if (req_out_borrow(
+			r, OUT_BODY, block, sizeof(block), &fake_counts.released) < 0)
+			abort();
+		finish(r, 0);
+	} else {
+		put_head(r, "Content-Length: 5\r\n");
+		put_body(r, "hello", 5);
+		finish(r, is(r, "/hook") ? REQ_NEEDS_END : 0);
+	}
+}
+
+static void
+run_job(struct job *j)
+{
+	struct req *r = j->r;
+
+	switch (j->kind) {
+	case JOB_START:
+		run_start(r);
+		break;
+	case JOB_BODY:
+		/* Only a reader that said it waits is woken, so r is there. */
+		run_echo(r);
+		break;
+	case JOB_PULL:
+		run_big(r);
+		break;
+	case JOB_END:
+		atomic_fetch_add(&fake_counts.done, 1);
+		req_done(r);
+		break;
+	}
+}
+
+static void *
+run(void *arg)
+{
+	(void)arg;
+	for (;;) {
+		struct job *j;
+
+		pthread_mutex_lock(&lock);
+		while (first == NULL && !stopping) {
+			pthread_mutex_unlock(&lock);
+			req_app_idle();
+			pthread_mutex_lock(&lock);
+			if (first == NULL && !stopping)
+				pthread_cond_wait(&wake, &lock);
+		}
+		j = first;
+		if (j != NULL && (first = j->next) == NULL)
+			last = &first;
+		pthread_mutex_unlock(&lock);
+		if (j == NULL)
+			return NULL;
+		run_job(j);
+		free(j);
+	}
+}
+
+void
+fake_app_start(void)
+{
+	memset(&fake_counts, 0, sizeof(fake_counts));
+	stopping = false;
+	pthread_create(&thread, NULL, run, NULL);
+}
+
+void
+fake_app_join(void)
+{
+	pthread_join(thread, NULL);
+}

@@ -1,0 +1,21 @@
+/* An application side in C for tests of the I/O thread: one thread, a queue, canned
+ * behaviour by path. SPDX-License-Identifier: MIT */
+#pragma once
+
+#include "worker/net/app_ops.h"
+
+#include <stdatomic.h>
+
+struct fake_counts {
+	_Atomic int started, ended, done, released, aborted;
+};
+
+extern struct fake_counts fake_counts;
+extern const struct app_ops fake_app_ops;
+
+/* /hello: "hello"; /stream: 16 chunks; /big: 8 MiB in 64 KiB steps with back-pressure;
+ * /echo: the body's length as text; /hook: needs end(); /never: answers only when aborted;
+ * /cut: half an answer, then REQ_ABORT; /borrow: 1 MiB that is handed back. */
+void fake_app_start(void);
+/* After stop(): joins the thread. */
+void fake_app_join(void);
