@@ -64,9 +64,11 @@ is_choice(const char *choices, const char *text)
 {
 	size_t n = strlen(text);
 
+	if (n == 0 || strchr(text, '|') != NULL)
+		return false;
 	for (const char *p = choices; p != NULL; p = strchr(p, '|')) {
 		p += *p == '|';
-		if (n > 0 && strncmp(p, text, n) == 0 && (p[n] == '|' || p[n] == '\0'))
+		if (strncmp(p, text, n) == 0 && (p[n] == '|' || p[n] == '\0'))
 			return true;
 	}
 	return false;
