@@ -1,6 +1,8 @@
 /* The worker's entry point. SPDX-License-Identifier: MIT */
+#include "worker/launch.h"
+
 int
 main(void)
 {
-	return 0;
+	launch_run();
 }

@@ -1,0 +1,313 @@
+/* One request inside Python: build, call, iterate, close, hooks. Every path ends in
+ * finish_call(), exactly once. SPDX-License-Identifier: MIT */
+#include "worker/py/call.h"
+
+#include "worker/py/environ.h"
+#include "worker/py/errors.h"
+#include "worker/py/face.h"
+#include "worker/py/hooks.h"
+#include "worker/py/response.h"
+#include "worker/py/start_response.h"
+#include "worker/py/transfer.h"
+
+#include <time.h>
+
+static uint64_t
+clock_ns(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
+}
+
+/* Calls are never freed, only kept: a late body() or pull() of the I/O thread may still
+ * look at the waiter of one. */
+static struct call *
+call_take(struct app_thread *t)
+{
+	struct call *c = t->free_calls;
+
+	if (LIKELY(c != NULL)) {
+		t->free_calls = c->next_free;
+		return c;
+	}
+	c = calloc(1, sizeof(*c));
+	if (c != NULL)
+		c->foreign.efd = -1;
+	return c;
+}
+
+static void
+call_put(struct app_thread *t, struct call *c)
+{
+	c->next_free = t->free_calls;
+	t->free_calls = c;
+}
+
+static void
+call_init(struct call *c, struct app_thread *t, struct req *r)
+{
+	struct str method = span_str(r->base, r->head.method);
+
+	c->req = r;
+	c->thread = t;
+	c->head_request = method.n == 4 && memcmp(method.p, "HEAD", 4) == 0;
+	c->ending = c->begun = c->head_out = c->cut_logged = c->input_broken = false;
+	c->finish_flags = 0;
+	c->min_chunk = 0;
+	c->resp.framing = RESP_CLOSE;
+	atomic_store_explicit(&c->pull, PULL_NONE, memory_order_relaxed);
+	r->app_thread = t->index;
+	__atomic_store_n((struct call **)&r->app, c, __ATOMIC_SEQ_CST);
+	executor_count(1);
+}
+
+void
+call_detach(struct call *c)
+{
+	struct sleeper *s;
+
+	if (c->faces[FACE_TRANSFER] != NULL)
+		transfer_freeze(c);
+	for (int k = 0; k < FACE_KINDS; k++) {
+		struct face *f = (struct face *)c->faces[k];
+
+		if (f != NULL)
+			f->call = NULL;
+	}
+	s = atomic_exchange(&c->waiter, NULL);
+	if (UNLIKELY(s != NULL))
+		sleeper_wake(s); /* a thread of the application's own: it finds the request over */
+}
+
+/* After the request was given back: drops what Python holds. */
+static void
+call_drop(struct call *c)
+{
+	struct app_thread *t = app_thread_current();
+
+	c->req = NULL;
+	for (int k = 0; k < FACE_KINDS; k++)
+		Py_CLEAR(c->faces[k]);
+	Py_CLEAR(c->iter);
+	Py_CLEAR(c->result);
+	Py_CLEAR(c->env);
+	Py_CLEAR(c->context);
+	response_clear(c);
+	call_put(t, c);
+	executor_count(-1);
+}
+
+static int
+enter_context(struct call *c)
+{
+	return PyContext_Enter(c->context);
+}
+
+static void
+leave_context(struct call *c)
+{
+	if (c->context != NULL && PyContext_Exit(c->context) < 0)
+		PyErr_Clear(); /* the application swapped contexts and left its own behind */
+}
+
+/* An exception left the application. A client that went away while its body was read is
+ * its own explanation. */
+static void
+fail(struct call *c)
+{
+	PyObject *traceback = NULL;
+
+	if (c->input_broken && PyErr_ExceptionMatches(PyExc_OSError)) {
+		PyErr_Clear();
+	} else {
+		atomic_fetch_add_explicit(&app_counts.errors, 1, memory_order_relaxed);
+		traceback = errors_log_and_keep("application failed", c->req);
+	}
+	response_fail(c, traceback);
+	Py_XDECREF(traceback);
+}
+
+static void
+close_result(struct call *c)
+{
+	PyObject *close, *done;
+
+	if (c->result == NULL || PyList_CheckExact(c->result) || PyTuple_CheckExact(c->result))
+		return;
+	close = PyObject_GetAttr(c->result, c->thread->st->keys[KEY_close]);
+	if (close == NULL) {
+		if (!PyErr_ExceptionMatches(PyExc_AttributeError))
+			errors_log_pending("close() of the response failed", c->req);
+		PyErr_Clear();
+		return;
+	}
+	req_out_publish(c->req); /* the client need not wait for it */
+	done = PyObject_CallNoArgs(close);
+	Py_DECREF(close);
+	if (done == NULL)
+		errors_log_pending("close() of the response failed", c->req);
+	Py_XDECREF(done);
+}
+
+/* The end of the application's part: close(), then either everything is over, or the hooks
+ * wait for the outcome. The context is entered. */
+static void
+finish_call(struct call *c)
+{
+	struct app_thread *t = c->thread;
+	struct req *r = c->req;
+	uint64_t now;
+
+	close_result(c);
+	leave_context(c);
+	now = clock_ns();
+	r->app_ns += now - t->now_ns;
+	t->now_ns = now;
+	if (UNLIKELY(hooks_pending(c) || transfer_is_held(c))) {
+		c->ending = true;
+		req_finish(r, c->finish_flags | REQ_NEEDS_END);
+		return;
+	}
+	call_detach(c);
+	req_finish(r, c->finish_flags);
+	call_drop(c);
+}
+
+static void
+run_response(struct call *c)
+{
+	struct app_thread *t = c->thread;
+	uint64_t now;
+
+	switch (response_run(c)) {
+	case RESPONSE_PARKED:
+		/* This thread will resume it, so c is still ours to touch. */
+		leave_context(c);
+		now = clock_ns();
+		c->req->app_ns += now - t->now_ns;
+		t->now_ns = now;
+		return;
+	case RESPONSE_FAILED:
+		fail(c);
+		break;
+	case RESPONSE_GONE:
+		break;
+	case RESPONSE_DONE:
+		if (response_finish(c) < 0)
+			fail(c);
+		break;
+	}
+	finish_call(c);
+}
+
+static PyObject *
+call_app(struct call *c, struct state *st)
+{
+	PyObject *args[3] = {NULL, c->env, start_response_object(c)};
+
+	if (UNLIKELY(args[2] == NULL))
+		return NULL;
+	return PyObject_Vectorcall(st->app, args + 1, 2 | PY_VECTORCALL_ARGUMENTS_OFFSET, NULL);
+}
+
+/* Without memory for the environ the application is never reached: no hooks. */
+static void
+refuse(struct app_thread *t, struct req *r)
+{
+	errors_log_pending("request could not be handed to the application", r);
+	(void)t;
+	req_finish(r, REQ_ABORT);
+}
+
+void
+call_start(struct app_thread *t, struct req *r)
+{
+	struct state *st = t->st;
+	struct call *c;
+
+	if (UNLIKELY(atomic_load_explicit(&r->aborted, memory_order_relaxed))) {
+		req_finish(r, REQ_ABORT); /* gone while it waited: the application never sees it */
+		return;
+	}
+	c = call_take(t);
+	if (UNLIKELY(c == NULL)) {
+		PyErr_NoMemory();
+		refuse(t, r);
+		return;
+	}
+	call_init(c, t, r);
+	c->context = PyContext_Copy(st->context);
+	if (UNLIKELY(c->context == NULL || environ_build(c) < 0 || enter_context(c) < 0)) {
+		refuse(t, r);
+		c->req = NULL;
+		for (int k = 0; k < FACE_KINDS; k++)
+			if (c->faces[k] != NULL)
+				((struct face *)c->faces[k])->call = NULL;
+		call_drop(c);
+		return;
+	}
+	c->result = call_app(c, st);
+	if (LIKELY(c->result != NULL)) {
+		run_response(c);
+		return;
+	}
+	fail(c);
+	finish_call(c);
+}
+
+void
+call_resume(struct call *c)
+{
+	if (UNLIKELY(enter_context(c) < 0)) {
+		errors_log_pending("request could not be resumed", c->req);
+		c->finish_flags |= REQ_ABORT;
+		Py_CLEAR(c->context);
+		finish_call(c);
+		return;
+	}
+	run_response(c);
+}
+
+void
+call_end(struct call *c)
+{
+	struct req *r = c->req;
+
+	if (UNLIKELY(c->context == NULL || enter_context(c) < 0)) {
+		PyErr_Clear();
+		Py_CLEAR(c->context);
+	}
+	hooks_run(c);
+	leave_context(c);
+	call_detach(c);
+	req_done(r);
+	call_drop(c);
+}
+
+int
+call_wait(struct face *face, void (*ask)(struct req *r))
+{
+	struct call *c = face->call;
+	struct app_thread *t = app_thread_current();
+	struct sleeper *s = t != NULL ? &t->sleeper : &c->foreign;
+	int rc;
+
+	if (s->efd < 0 && sleeper_open(s) < 0) {
+		PyErr_SetFromErrno(PyExc_OSError);
+		return -1;
+	}
+	Py_INCREF(face);
+	atomic_store(&c->waiter, s);
+	ask(c->req);
+	rc = sleeper_sleep(s, NULL, NULL);
+	if (face->call != NULL)
+		atomic_store(&c->waiter, NULL);
+	if (rc == 0 && face->call == NULL) {
+		PyErr_SetString(PyExc_ValueError, "the request is over");
+		rc = -1;
+	}
+	Py_DECREF(face);
+	return rc;
+}

@@ -1,0 +1,50 @@
+/* One request inside Python: from the environ to the post hooks. SPDX-License-Identifier: MIT */
+#pragma once
+
+#include "worker/py/executor.h"
+
+#include "common/http/resp.h"
+
+/* What the I/O thread does when it calls pull(). */
+enum pull_mode { PULL_NONE, PULL_RESUME, PULL_WAKE };
+
+struct call {
+	struct req *req;            /* NULL once it was given back */
+	struct app_thread *thread;  /* borrowed: the one that runs it */
+	PyObject *env;              /* owned */
+	PyObject *result;           /* owned: what the application returned */
+	PyObject *iter;             /* owned: over result, NULL for a list or tuple */
+	PyObject *context;          /* owned: a contextvars.Context */
+	PyObject *faces[FACE_KINDS]; /* owned: objects in env that look at this call */
+	bool head_request;
+	bool ending;                /* hooks wait for the outcome */
+	bool begun;                 /* start_response was accepted */
+	bool head_out;              /* the head is on its way */
+	bool cut_logged;            /* a body over Content-Length was reported */
+	bool input_broken;          /* wsgi.input told the application that the client is gone */
+	unsigned finish_flags;
+	struct resp resp;
+	struct resp_buf head;
+	uint64_t body_left;         /* of Content-Length */
+	size_t min_chunk;           /* hold back less than this; 0: nothing */
+	struct resp_buf held;
+	_Atomic int pull;           /* enum pull_mode */
+	_Atomic(struct sleeper *) waiter; /* who waits for body bytes or room */
+	struct sleeper foreign;     /* for a waiter that is no application thread */
+	struct call *next_free;
+	char head_mem[1536];
+};
+
+/* All with the GIL, on an application thread. Afterwards r may be gone. */
+void call_start(struct app_thread *t, struct req *r);
+void call_resume(struct call *c);
+void call_end(struct call *c);
+
+/* Waits for the I/O thread, which wakes c->waiter: `ask` tells it what is wanted. -1 with
+ * an exception: a signal handler raised, or the request ended meanwhile. `face` keeps the
+ * call alive. */
+struct face;
+NODISCARD int call_wait(struct face *face, void (*ask)(struct req *r));
+
+/* Cuts the ties between env's objects and the call; before the request is given back. */
+void call_detach(struct call *c);

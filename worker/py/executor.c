@@ -1,0 +1,427 @@
+/* Application threads: the job queue, the main loop of each, the way back of lent buffers.
+ * SPDX-License-Identifier: MIT */
+#include "worker/py/executor.h"
+
+#include "common/log.h"
+#include "worker/py/call.h"
+#include "worker/py/errors.h"
+#include "worker/py/names.h"
+#include "worker/py/paths.h"
+#include "worker/py/peers.h"
+#include "worker/py/sleeper.h"
+
+#include <pthread.h>
+#include <time.h>
+
+/* app_ops has no user pointer: one worker process has one executor. */
+static struct executor {
+	struct state *st;                 /* borrowed */
+	struct app_thread **threads;      /* owned; set before the I/O thread starts */
+	unsigned n_threads;
+	_Atomic(struct req *) posted;     /* by the I/O thread, newest first */
+	pthread_mutex_t lock;             /* protects head; not taken with one thread */
+	struct req *head;                 /* taken from posted, oldest first */
+	_Atomic bool more;                /* head was not empty when last looked at */
+	_Atomic(struct lend *) released;  /* by the I/O thread: references to drop */
+	bool work_came;                   /* I/O thread's own: flush() has somebody to wake */
+	_Atomic bool stopping;
+	_Atomic int live;                 /* requests between start and end */
+} executor = {.lock = PTHREAD_MUTEX_INITIALIZER};
+
+struct lend {
+	struct lend *next;
+	PyObject *obj; /* owned, or NULL */
+	int fd;        /* owned, or -1 */
+};
+
+static __thread struct app_thread *current;
+
+struct app_thread *
+app_thread_current(void)
+{
+	return current;
+}
+
+/* ---- The I/O thread's calls: no GIL, no waiting ---- */
+
+static void
+push(_Atomic(struct req *) *stack, struct req *r)
+{
+	struct req *head = atomic_load_explicit(stack, memory_order_relaxed);
+
+	do {
+		r->app_next = head;
+	} while (!atomic_compare_exchange_weak(stack, &head, r));
+}
+
+static void
+on_start(struct req *r)
+{
+	r->app = NULL;
+	push(&executor.posted, r);
+	executor.work_came = true;
+}
+
+static void
+on_end(struct req *r)
+{
+	push(&executor.posted, r);
+	executor.work_came = true;
+}
+
+static void
+wake_waiter(struct call *c)
+{
+	struct sleeper *s = atomic_load(&c->waiter);
+
+	if (s != NULL)
+		sleeper_wake(s);
+}
+
+static void
+on_body(struct req *r)
+{
+	struct call *c = __atomic_load_n((struct call **)&r->app, __ATOMIC_SEQ_CST);
+
+	if (c != NULL)
+		wake_waiter(c);
+}
+
+static void
+on_pull(struct req *r)
+{
+	struct call *c = __atomic_load_n((struct call **)&r->app, __ATOMIC_SEQ_CST);
+	struct app_thread *t;
+
+	if (c == NULL)
+		return;
+	switch (atomic_exchange(&c->pull, PULL_NONE)) {
+	case PULL_RESUME:
+		t = executor.threads[r->app_thread];
+		push(&t->inbox, r);
+		sleeper_wake(&t->sleeper);
+		break;
+	case PULL_WAKE:
+		wake_waiter(c);
+		break;
+	default:
+		break;
+	}
+}
+
+static void
+on_release(void *owner)
+{
+	struct lend *l = owner;
+	struct lend *head;
+
+	if (l->obj == NULL) {
+		close(l->fd);
+		free(l);
+		return;
+	}
+	head = atomic_load_explicit(&executor.released, memory_order_relaxed);
+	do {
+		l->next = head;
+	} while (!atomic_compare_exchange_weak(&executor.released, &head, l));
+	executor.work_came = true;
+}
+
+/* One sleeper is enough: who takes work while more is waiting wakes the next. The first
+ * threads are preferred, their caches are warm. */
+static void
+wake_one(void)
+{
+	for (unsigned i = 0; i < executor.n_threads; i++) {
+		if (sleeper_is_idle(&executor.threads[i]->sleeper)) {
+			sleeper_wake(&executor.threads[i]->sleeper);
+			return;
+		}
+	}
+}
+
+static void
+on_flush(void)
+{
+	if (!executor.work_came)
+		return;
+	executor.work_came = false;
+	wake_one();
+}
+
+static void
+wake_all(void)
+{
+	for (unsigned i = 0; i < executor.n_threads; i++)
+		sleeper_wake(&executor.threads[i]->sleeper);
+}
+
+static void
+on_stop(void)
+{
+	atomic_store(&executor.stopping, true);
+	wake_all();
+}
+
+const struct app_ops executor_ops = {
+    .start = on_start,
+    .body = on_body,
+    .pull = on_pull,
+    .end = on_end,
+    .release = on_release,
+    .flush = on_flush,
+    .stop = on_stop,
+    .counts = &app_counts,
+};
+
+/* ---- Application threads ---- */
+
+void
+executor_count(int n)
+{
+	if (atomic_fetch_add(&executor.live, n) + n == 0 && atomic_load(&executor.stopping))
+		wake_all();
+}
+
+static struct lend *
+lend_make(PyObject *obj, int fd)
+{
+	struct lend *l = malloc(sizeof(*l));
+
+	if (l != NULL)
+		*l = (struct lend){.obj = obj, .fd = fd};
+	return l;
+}
+
+struct lend *
+lend_bytes(PyObject *obj)
+{
+	struct lend *l = lend_make(obj, -1);
+
+	if (l != NULL)
+		Py_INCREF(obj);
+	return l;
+}
+
+struct lend *
+lend_fd(int fd)
+{
+	return lend_make(NULL, fd);
+}
+
+void
+lend_cancel(struct lend *l)
+{
+	Py_XDECREF(l->obj);
+	if (l->fd >= 0)
+		close(l->fd);
+	free(l);
+}
+
+static void
+drop_released(void)
+{
+	struct lend *l = atomic_load_explicit(&executor.released, memory_order_relaxed);
+
+	if (LIKELY(l == NULL))
+		return;
+	l = atomic_exchange(&executor.released, NULL);
+	while (l != NULL) {
+		struct lend *next = l->next;
+
+		lend_cancel(l);
+		l = next;
+	}
+}
+
+/* A stack, newest first, as a list with the oldest first; *last is its end. */
+static struct req *
+take_all(_Atomic(struct req *) *stack, struct req **last)
+{
+	struct req *r = atomic_exchange(stack, NULL), *list = NULL;
+
+	*last = r;
+	while (r != NULL) {
+		struct req *next = r->app_next;
+
+		r->app_next = list;
+		list = r;
+		r = next;
+	}
+	return list;
+}
+
+static struct req *
+queue_take_locked(void)
+{
+	struct req *r, *last;
+
+	if (executor.head == NULL)
+		executor.head = take_all(&executor.posted, &last);
+	r = executor.head;
+	if (r != NULL)
+		executor.head = r->app_next;
+	return r;
+}
+
+static struct req *
+queue_take(void)
+{
+	struct req *r;
+	bool more;
+
+	if (executor.n_threads == 1)
+		return queue_take_locked();
+	pthread_mutex_lock(&executor.lock);
+	r = queue_take_locked();
+	more = executor.head != NULL || atomic_load(&executor.posted) != NULL;
+	atomic_store(&executor.more, more);
+	pthread_mutex_unlock(&executor.lock);
+	if (more)
+		wake_one();
+	return r;
+}
+
+static bool
+all_done(void)
+{
+	return atomic_load(&executor.stopping) && atomic_load(&executor.live) == 0 &&
+	       atomic_load(&executor.posted) == NULL;
+}
+
+static bool
+have_work(const void *arg)
+{
+	const struct app_thread *t = arg;
+
+	return atomic_load(&t->inbox) != NULL || atomic_load(&executor.posted) != NULL ||
+	       atomic_load(&executor.more) || all_done();
+}
+
+static uint64_t
+clock_ns(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
+}
+
+static void
+run_one(struct app_thread *t, struct req *r)
+{
+	struct call *c = r->app;
+
+	if (c == NULL)
+		call_start(t, r);
+	else
+		call_end(c);
+}
+
+static void
+resume_inbox(struct app_thread *t)
+{
+	struct req *last, *r = take_all(&t->inbox, &last);
+
+	while (r != NULL) {
+		struct req *next = r->app_next;
+
+		call_resume(r->app);
+		r = next;
+	}
+}
+
+static void
+thread_run(struct app_thread *t)
+{
+	struct req *r;
+
+	current = t;
+	t->now_ns = clock_ns();
+	for (;;) {
+		drop_released();
+		if (atomic_load_explicit(&t->inbox, memory_order_relaxed) != NULL)
+			resume_inbox(t);
+		r = queue_take();
+		if (r != NULL) {
+			run_one(t, r);
+			continue;
+		}
+		if (all_done())
+			break;
+		if (sleeper_sleep(&t->sleeper, have_work, t) < 0)
+			errors_log_pending("signal handler failed", NULL);
+		t->now_ns = clock_ns();
+	}
+	current = NULL;
+}
+
+PyObject *
+executor_pool_thread(PyObject *module, PyObject *index)
+{
+	long i = PyLong_AsLong(index);
+
+	(void)module;
+	if (i <= 0 || (unsigned long)i >= executor.n_threads) {
+		PyErr_SetString(PyExc_ValueError, "no such application thread");
+		return NULL;
+	}
+	thread_run(executor.threads[i]);
+	Py_RETURN_NONE;
+}
+
+static struct app_thread *
+thread_create(struct state *st, uint32_t index, struct err *e)
+{
+	struct app_thread *t = calloc(1, sizeof(*t));
+
+	if (t == NULL) {
+		err_set(e, "out of memory for application thread %u", index);
+		return NULL;
+	}
+	t->index = index;
+	t->st = st;
+	t->capitalize = st->conf->capitalize_headers || st->eventlet;
+	t->names = names_create(st);
+	t->peers = peers_create(st);
+	t->paths = paths_create(st);
+	if (t->names != NULL && t->peers != NULL && t->paths != NULL &&
+	    sleeper_open(&t->sleeper) == 0)
+		return t;
+	err_errno(e, "application thread %u", index);
+	names_destroy(t->names);
+	peers_destroy(t->peers);
+	paths_destroy(t->paths);
+	free(t);
+	return NULL;
+}
+
+int
+executor_run(struct state *st, struct err *e)
+{
+	unsigned n = (unsigned)st->conf->threads;
+	PyObject *threads, *done;
+
+	executor.st = st;
+	executor.threads = calloc(n, sizeof(*executor.threads));
+	if (executor.threads == NULL)
+		return err_set(e, "out of memory for %u application threads", n);
+	for (unsigned i = 0; i < n; i++) {
+		executor.threads[i] = thread_create(st, i, e);
+		if (executor.threads[i] == NULL)
+			return -1;
+	}
+	executor.n_threads = n;
+	if (worker_start(st->worker, &executor_ops, e) < 0)
+		return -1;
+	threads = state_call_boot(st, "start_threads", "(OI)", st->pool_thread, n);
+	if (threads == NULL)
+		return errors_to_err(e, "application threads could not be started");
+	thread_run(executor.threads[0]);
+	done = state_call_boot(st, "join_threads", "(O)", threads);
+	if (done == NULL)
+		errors_log_pending("application threads could not be joined", NULL);
+	Py_XDECREF(done);
+	Py_DECREF(threads);
+	return 0;
+}

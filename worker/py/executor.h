@@ -1,0 +1,60 @@
+/* Application threads: where requests wait for one, sleep and wake. SPDX-License-Identifier: MIT */
+#pragma once
+
+#include "worker/py/sleeper.h"
+#include "worker/py/state.h"
+
+#include "worker/net/app_ops.h"
+#include "worker/net/req.h"
+
+#include <stdatomic.h>
+
+struct call;
+struct names;
+struct paths;
+struct peers;
+
+#define FACES_KEPT 32
+
+struct app_thread {
+	uint32_t index;
+	struct state *st;                 /* borrowed */
+	struct sleeper sleeper;
+	_Atomic(struct req *) inbox;      /* resumed here: pushed by the I/O thread, newest first */
+	struct names *names;              /* owned: header name and value objects */
+	struct paths *paths;              /* owned: the same for request targets */
+	struct peers *peers;              /* owned: REMOTE_ADDR and REMOTE_PORT objects */
+	struct call *free_calls;          /* owned */
+	PyObject *faces[FACE_KINDS][FACES_KEPT]; /* owned, dead */
+	unsigned n_faces[FACE_KINDS];
+	bool capitalize;                  /* --capitalize-headers, --compat eventlet */
+	uint64_t now_ns;                  /* clock at the end of the last request */
+	int64_t date_unix;                /* of date */
+	char date[29];
+	char *errors;                     /* owned: an unfinished line of wsgi.errors */
+	size_t n_errors;
+};
+
+/* The calling thread's, NULL on threads of the application's own. */
+struct app_thread *app_thread_current(void);
+
+extern const struct app_ops executor_ops;
+
+/* A method of the module: the body of pool thread number `index`. */
+PyObject *executor_pool_thread(PyObject *module, PyObject *index);
+
+/* One more (n = 1) or one less (n = -1) request is between its start and its end. */
+void executor_count(int n);
+
+/* Runs requests until the worker stops. The calling thread is thread 0; the others are
+ * started here and have ended on return. With the GIL. -1: err. */
+NODISCARD int executor_run(struct state *st, struct err *e);
+
+/* A bytes object, or a descriptor, lent to the output queue. Freed by executor_ops.release. */
+struct lend;
+/* Takes a new reference to obj; NULL (no exception set) without memory. */
+struct lend *lend_bytes(PyObject *obj);
+/* Owns fd from now on (not on failure). */
+struct lend *lend_fd(int fd);
+/* Not lent after all. With the GIL. */
+void lend_cancel(struct lend *l);

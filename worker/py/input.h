@@ -1,0 +1,6 @@
+/* wsgi.input. SPDX-License-Identifier: MIT */
+#pragma once
+
+#include "worker/py/call.h"
+
+NODISCARD int input_add_type(struct state *st, PyObject *module);

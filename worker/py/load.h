@@ -1,0 +1,11 @@
+/* Loads the application as APP says. SPDX-License-Identifier: MIT */
+#pragma once
+
+#include "worker/py/state.h"
+
+/* boot.py's names into st->boot. -1: exception. */
+NODISCARD int load_boot(struct state *st);
+/* st->app, st->context, st->template. -1: exception. */
+NODISCARD int load_app(struct state *st);
+/* What the operator should read about the pending exception: new str or NULL; cleared. */
+PyObject *load_describe_failure(struct state *st);

@@ -1,0 +1,60 @@
+/* Sleeping in read(eventfd), so that signals interrupt it and Python's handlers run.
+ * SPDX-License-Identifier: MIT */
+#define PY_SSIZE_T_CLEAN
+#include <Python.h>
+
+#include "worker/py/sleeper.h"
+
+#include "worker/net/req.h"
+
+#include <errno.h>
+#include <sys/eventfd.h>
+
+int
+sleeper_open(struct sleeper *s)
+{
+	s->efd = eventfd(0, EFD_CLOEXEC);
+	return s->efd < 0 ? -1 : 0;
+}
+
+void
+sleeper_wake(struct sleeper *s)
+{
+	int was = atomic_exchange(&s->state, SLEEPER_CALLED);
+	uint64_t one = 1;
+	ssize_t n;
+
+	if (was != SLEEPER_IDLE && was != SLEEPER_WAITING)
+		return;
+	do {
+		n = write(s->efd, &one, sizeof(one));
+	} while (n < 0 && errno == EINTR);
+}
+
+/* Returns whether a signal cut the sleep short. */
+static bool
+sleep_without_gil(struct sleeper *s, bool (*ready)(const void *arg), const void *arg)
+{
+	int state = SLEEPER_AWAKE, asleep = ready != NULL ? SLEEPER_IDLE : SLEEPER_WAITING;
+	bool interrupted = false;
+	uint64_t count;
+
+	/* Not AWAKE: called since the last sleep. */
+	if (atomic_compare_exchange_strong(&s->state, &state, asleep) &&
+	    (ready == NULL || !ready(arg)))
+		interrupted = read(s->efd, &count, sizeof(count)) < 0 && errno == EINTR;
+	atomic_store(&s->state, SLEEPER_AWAKE);
+	return interrupted;
+}
+
+int
+sleeper_sleep(struct sleeper *s, bool (*ready)(const void *arg), const void *arg)
+{
+	bool interrupted;
+
+	req_app_idle();
+	Py_BEGIN_ALLOW_THREADS
+	interrupted = sleep_without_gil(s, ready, arg);
+	Py_END_ALLOW_THREADS
+	return interrupted ? PyErr_CheckSignals() : 0;
+}

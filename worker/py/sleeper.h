@@ -1,0 +1,37 @@
+/* Sleeping until another thread has something, without losing a wake-up.
+ * SPDX-License-Identifier: MIT */
+#pragma once
+
+#include "common/base.h"
+
+#include <stdatomic.h>
+
+enum sleeper_state {
+	SLEEPER_AWAKE,
+	SLEEPER_IDLE,    /* asleep without work */
+	SLEEPER_WAITING, /* asleep in the middle of a request */
+	SLEEPER_CALLED,  /* a wake-up came while awake, or is on its way */
+};
+
+/* Its memory lives as long as the process, so that a late wake-up is harmless. */
+struct sleeper {
+	int efd;           /* owned eventfd */
+	_Atomic int state; /* enum sleeper_state */
+};
+
+NODISCARD int sleeper_open(struct sleeper *s);
+/* Any thread. */
+void sleeper_wake(struct sleeper *s);
+/*
+ * With the GIL, which is given up meanwhile. Returns at once when a wake-up came since the
+ * last sleep, or when ready() (called without the GIL) says so; may return early. Who makes
+ * ready() true must do so before it asks sleeper_is_idle(). ready NULL: a request waits. -1: a Python signal
+ * handler raised, the exception is set.
+ */
+NODISCARD int sleeper_sleep(struct sleeper *s, bool (*ready)(const void *arg), const void *arg);
+
+static inline bool
+sleeper_is_idle(const struct sleeper *s)
+{
+	return atomic_load(&s->state) == SLEEPER_IDLE;
+}

@@ -1,0 +1,9 @@
+/* env['gunicorn.socket']: a socket object of the connection, made when it is used.
+ * SPDX-License-Identifier: MIT */
+#pragma once
+
+#include "worker/py/call.h"
+
+NODISCARD int sock_add_type(struct state *st, PyObject *module);
+/* A socket.socket over a duplicate of the connection's descriptor: new reference. */
+PyObject *sock_make(struct call *c);
