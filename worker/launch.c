@@ -16,7 +16,8 @@ static const char boot[] =
     "from importlib.machinery import ExtensionFileLoader\n"
     "from importlib.util import module_from_spec, spec_from_file_location\n"
     "path = sys.argv[1]\n"
-    "spec = spec_from_file_location('_shoal', path, loader=ExtensionFileLoader('_shoal', path))\n"
+    "spec = spec_from_file_location('_shoal', path, loader=ExtensionFileLoader('_shoal', "
+    "path))\n"
     "module = sys.modules['_shoal'] = module_from_spec(spec)\n"
     "spec.loader.exec_module(module)\n"
     "module.run()\n";
@@ -80,8 +81,8 @@ open_plugin(const char *path, struct err *e)
 		return NULL;
 	}
 	if (p->abi != PLUGIN_ABI) {
-		err_set(e, "%s is of another version of shoal (interface %u, expected %u)", path,
-		    p->abi, PLUGIN_ABI);
+		err_set(e, "%s is of another version of shoal (interface %u, expected %u)",
+		    path, p->abi, PLUGIN_ABI);
 		return NULL;
 	}
 	return p;
@@ -114,7 +115,8 @@ launch_run(void)
 	struct err e = {0};
 
 	if (heritage_read(&h, HERITAGE_CONF_FD, &e) < 0) {
-		fprintf(stderr, "shoal-worker: %s (it is started by shoal, not by hand)\n", e.text);
+		fprintf(stderr, "shoal-worker: %s (it is started by shoal, not by hand)\n",
+		    e.text);
 		_exit(2);
 	}
 	launch_own_signals();

@@ -78,7 +78,8 @@ call_detach(struct call *c)
 	}
 	s = atomic_exchange(&c->waiter, NULL);
 	if (UNLIKELY(s != NULL))
-		sleeper_wake(s); /* a thread of the application's own: it finds the request over */
+		sleeper_wake(
+		    s); /* a thread of the application's own: it finds the request over */
 }
 
 /* After the request was given back: drops what Python holds. */
@@ -109,7 +110,8 @@ static void
 leave_context(struct call *c)
 {
 	if (c->context != NULL && PyContext_Exit(c->context) < 0)
-		PyErr_Clear(); /* the application swapped contexts and left its own behind */
+		PyErr_Clear(); /* the application swapped contexts and left its own behind
+				*/
 }
 
 /* An exception left the application. A client that went away while its body was read is
@@ -134,7 +136,8 @@ close_result(struct call *c)
 {
 	PyObject *close, *done;
 
-	if (c->result == NULL || PyList_CheckExact(c->result) || PyTuple_CheckExact(c->result))
+	if (c->result == NULL || PyList_CheckExact(c->result) ||
+	    PyTuple_CheckExact(c->result))
 		return;
 	close = PyObject_GetAttr(c->result, c->thread->st->keys[KEY_close]);
 	if (close == NULL) {
@@ -209,7 +212,8 @@ call_app(struct call *c, struct state *st)
 
 	if (UNLIKELY(args[2] == NULL))
 		return NULL;
-	return PyObject_Vectorcall(st->app, args + 1, 2 | PY_VECTORCALL_ARGUMENTS_OFFSET, NULL);
+	return PyObject_Vectorcall(
+	    st->app, args + 1, 2 | PY_VECTORCALL_ARGUMENTS_OFFSET, NULL);
 }
 
 /* Without memory for the environ the application is never reached: no hooks. */
@@ -228,7 +232,8 @@ call_start(struct app_thread *t, struct req *r)
 	struct call *c;
 
 	if (UNLIKELY(atomic_load_explicit(&r->aborted, memory_order_relaxed))) {
-		req_finish(r, REQ_ABORT); /* gone while it waited: the application never sees it */
+		req_finish(
+		    r, REQ_ABORT); /* gone while it waited: the application never sees it */
 		return;
 	}
 	c = call_take(t);

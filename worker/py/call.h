@@ -1,4 +1,5 @@
-/* One request inside Python: from the environ to the post hooks. SPDX-License-Identifier: MIT */
+/* One request inside Python: from the environ to the post hooks. SPDX-License-Identifier:
+ * MIT */
 #pragma once
 
 #include "worker/py/executor.h"
@@ -9,28 +10,28 @@
 enum pull_mode { PULL_NONE, PULL_RESUME, PULL_WAKE };
 
 struct call {
-	struct req *req;            /* NULL once it was given back */
-	struct app_thread *thread;  /* borrowed: the one that runs it */
-	PyObject *env;              /* owned */
-	PyObject *result;           /* owned: what the application returned */
-	PyObject *iter;             /* owned: over result, NULL for a list or tuple */
-	PyObject *context;          /* owned: a contextvars.Context */
+	struct req *req;             /* NULL once it was given back */
+	struct app_thread *thread;   /* borrowed: the one that runs it */
+	PyObject *env;               /* owned */
+	PyObject *result;            /* owned: what the application returned */
+	PyObject *iter;              /* owned: over result, NULL for a list or tuple */
+	PyObject *context;           /* owned: a contextvars.Context */
 	PyObject *faces[FACE_KINDS]; /* owned: objects in env that look at this call */
 	bool head_request;
-	bool ending;                /* hooks wait for the outcome */
-	bool begun;                 /* start_response was accepted */
-	bool head_out;              /* the head is on its way */
-	bool cut_logged;            /* a body over Content-Length was reported */
-	bool input_broken;          /* wsgi.input told the application that the client is gone */
+	bool ending;       /* hooks wait for the outcome */
+	bool begun;        /* start_response was accepted */
+	bool head_out;     /* the head is on its way */
+	bool cut_logged;   /* a body over Content-Length was reported */
+	bool input_broken; /* wsgi.input told the application that the client is gone */
 	unsigned finish_flags;
 	struct resp resp;
 	struct resp_buf head;
-	uint64_t body_left;         /* of Content-Length */
-	size_t min_chunk;           /* hold back less than this; 0: nothing */
+	uint64_t body_left; /* of Content-Length */
+	size_t min_chunk;   /* hold back less than this; 0: nothing */
 	struct resp_buf held;
-	_Atomic int pull;           /* enum pull_mode */
+	_Atomic int pull;                 /* enum pull_mode */
 	_Atomic(struct sleeper *) waiter; /* who waits for body bytes or room */
-	struct sleeper foreign;     /* for a waiter that is no application thread */
+	struct sleeper foreign;           /* for a waiter that is no application thread */
 	struct call *next_free;
 	char head_mem[1536];
 };

@@ -100,21 +100,29 @@ set_constants(PyObject *d, struct state *st)
 	const struct heritage *h = &st->worker->heritage;
 
 	return set_new(d, st, KEY_SCRIPT_NAME,
-	           PyUnicode_DecodeFSDefault(conf->root_path != NULL ? conf->root_path : "")) < 0 ||
-	               set_new(d, st, KEY_GATEWAY_INTERFACE, PyUnicode_FromString("CGI/1.1")) < 0 ||
-	               set_new(d, st, KEY_wsgi_version, Py_BuildValue("(ii)", 1, 0)) < 0 ||
-	               PyDict_SetItem(d, st->keys[KEY_wsgi_url_scheme], st->keys[KEY_http]) < 0 ||
-	               set_new(d, st, KEY_wsgi_errors, errors_object(st)) < 0 ||
-	               set_new(d, st, KEY_wsgi_multithread, PyBool_FromLong(conf->threads > 1)) < 0 ||
-	               set_new(d, st, KEY_wsgi_multiprocess, PyBool_FromLong(h->workers > 1)) < 0 ||
-	               PyDict_SetItem(d, st->keys[KEY_wsgi_run_once], Py_False) < 0 ||
-	               PyDict_SetItem(d, st->keys[KEY_wsgi_file_wrapper],
-	                   (PyObject *)st->file_wrapper_type) < 0 ||
-	               PyDict_SetItem(d, st->keys[KEY_wsgi_input_terminated], Py_True) < 0 ||
-	               PyDict_SetItem(d, st->keys[KEY_eventlet_set_idle], st->set_idle) < 0 ||
-	               set_new(d, st, KEY_shoal_worker, PyLong_FromUnsignedLong(h->slot)) < 0
-	           ? -1
-	           : 0;
+		   PyUnicode_DecodeFSDefault(
+		       conf->root_path != NULL ? conf->root_path : "")) < 0 ||
+		       set_new(d, st, KEY_GATEWAY_INTERFACE,
+			   PyUnicode_FromString("CGI/1.1")) < 0 ||
+		       set_new(d, st, KEY_wsgi_version, Py_BuildValue("(ii)", 1, 0)) < 0 ||
+		       PyDict_SetItem(
+			   d, st->keys[KEY_wsgi_url_scheme], st->keys[KEY_http]) < 0 ||
+		       set_new(d, st, KEY_wsgi_errors, errors_object(st)) < 0 ||
+		       set_new(d, st, KEY_wsgi_multithread,
+			   PyBool_FromLong(conf->threads > 1)) < 0 ||
+		       set_new(d, st, KEY_wsgi_multiprocess,
+			   PyBool_FromLong(h->workers > 1)) < 0 ||
+		       PyDict_SetItem(d, st->keys[KEY_wsgi_run_once], Py_False) < 0 ||
+		       PyDict_SetItem(d, st->keys[KEY_wsgi_file_wrapper],
+			   (PyObject *)st->file_wrapper_type) < 0 ||
+		       PyDict_SetItem(d, st->keys[KEY_wsgi_input_terminated], Py_True) <
+			   0 ||
+		       PyDict_SetItem(d, st->keys[KEY_eventlet_set_idle], st->set_idle) <
+			   0 ||
+		       set_new(d, st, KEY_shoal_worker, PyLong_FromUnsignedLong(h->slot)) <
+			   0
+		   ? -1
+		   : 0;
 }
 
 int
@@ -128,9 +136,11 @@ environ_prepare(struct state *st)
 	if (rc == 0)
 		rc = set_constants(d, st);
 	if (rc == 0 && st->eventlet)
-		rc = PyDict_SetItem(d, st->keys[KEY_SERVER_PROTOCOL], st->keys[KEY_http_1_0]);
+		rc = PyDict_SetItem(
+		    d, st->keys[KEY_SERVER_PROTOCOL], st->keys[KEY_http_1_0]);
 	if (rc == 0 && st->eventlet)
-		rc = PyDict_SetItem(d, st->keys[KEY_CONTENT_TYPE], st->keys[KEY_text_plain]);
+		rc =
+		    PyDict_SetItem(d, st->keys[KEY_CONTENT_TYPE], st->keys[KEY_text_plain]);
 	if (rc == 0)
 		rc = add_configured(d, &st->conf->environ);
 	if (rc == 0)
@@ -179,7 +189,8 @@ set_objects(struct call *c, struct state *st)
 	    set_face(c, FACE_EARLY_HINTS, KEY_shoal_early_hints) < 0 ||
 	    set_face(c, FACE_SOCKET, KEY_gunicorn_socket) < 0)
 		return -1;
-	if (PyDict_SetItem(c->env, st->keys[KEY_eventlet_input], c->faces[FACE_INPUT]) < 0 ||
+	if (PyDict_SetItem(c->env, st->keys[KEY_eventlet_input], c->faces[FACE_INPUT]) <
+		0 ||
 	    set_new(c->env, st, KEY_eventlet_posthooks, PyList_New(0)) < 0 ||
 	    set_new(c->env, st, KEY_shoal_delivered_hooks, PyList_New(0)) < 0)
 		return -1;
@@ -206,8 +217,9 @@ set_protocol(PyObject *env, struct state *st, const struct req *r)
 {
 	char text[16];
 
-	if (r->https && (PyDict_SetItem(env, st->keys[KEY_wsgi_url_scheme], st->keys[KEY_https]) < 0 ||
-	                    PyDict_SetItem(env, st->keys[KEY_HTTPS], st->keys[KEY_on]) < 0))
+	if (r->https &&
+	    (PyDict_SetItem(env, st->keys[KEY_wsgi_url_scheme], st->keys[KEY_https]) < 0 ||
+		PyDict_SetItem(env, st->keys[KEY_HTTPS], st->keys[KEY_on]) < 0))
 		return -1;
 	if (st->eventlet)
 		return 0;
@@ -229,6 +241,6 @@ environ_build(struct call *c)
 	if (paths_fill_env(c->thread->paths, c->env, c->req) < 0 || set_peers(c, st) < 0 ||
 	    set_protocol(c->env, st, c->req) < 0 || set_objects(c, st) < 0)
 		return -1;
-	return set_new(c->env, st, KEY_headers_raw,
-	    names_fill_env(c->thread->names, c->env, c->req));
+	return set_new(
+	    c->env, st, KEY_headers_raw, names_fill_env(c->thread->names, c->env, c->req));
 }

@@ -15,17 +15,17 @@
 
 /* app_ops has no user pointer: one worker process has one executor. */
 static struct executor {
-	struct state *st;                 /* borrowed */
-	struct app_thread **threads;      /* owned; set before the I/O thread starts */
+	struct state *st;            /* borrowed */
+	struct app_thread **threads; /* owned; set before the I/O thread starts */
 	unsigned n_threads;
-	_Atomic(struct req *) posted;     /* by the I/O thread, newest first */
-	pthread_mutex_t lock;             /* protects head; not taken with one thread */
-	struct req *head;                 /* taken from posted, oldest first */
-	_Atomic bool more;                /* head was not empty when last looked at */
-	_Atomic(struct lend *) released;  /* by the I/O thread: references to drop */
-	bool work_came;                   /* I/O thread's own: flush() has somebody to wake */
+	_Atomic(struct req *) posted;    /* by the I/O thread, newest first */
+	pthread_mutex_t lock;            /* protects head; not taken with one thread */
+	struct req *head;                /* taken from posted, oldest first */
+	_Atomic bool more;               /* head was not empty when last looked at */
+	_Atomic(struct lend *) released; /* by the I/O thread: references to drop */
+	bool work_came; /* I/O thread's own: flush() has somebody to wake */
 	_Atomic bool stopping;
-	_Atomic int live;                 /* requests between start and end */
+	_Atomic int live; /* requests between start and end */
 } executor = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
 struct lend {

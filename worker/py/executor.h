@@ -1,4 +1,5 @@
-/* Application threads: where requests wait for one, sleep and wake. SPDX-License-Identifier: MIT */
+/* Application threads: where requests wait for one, sleep and wake.
+ * SPDX-License-Identifier: MIT */
 #pragma once
 
 #include "worker/py/sleeper.h"
@@ -18,20 +19,21 @@ struct peers;
 
 struct app_thread {
 	uint32_t index;
-	struct state *st;                 /* borrowed */
+	struct state *st; /* borrowed */
 	struct sleeper sleeper;
-	_Atomic(struct req *) inbox;      /* resumed here: pushed by the I/O thread, newest first */
-	struct names *names;              /* owned: header name and value objects */
-	struct paths *paths;              /* owned: the same for request targets */
-	struct peers *peers;              /* owned: REMOTE_ADDR and REMOTE_PORT objects */
-	struct call *free_calls;          /* owned */
+	_Atomic(struct req *)
+	    inbox;               /* resumed here: pushed by the I/O thread, newest first */
+	struct names *names;     /* owned: header name and value objects */
+	struct paths *paths;     /* owned: the same for request targets */
+	struct peers *peers;     /* owned: REMOTE_ADDR and REMOTE_PORT objects */
+	struct call *free_calls; /* owned */
 	PyObject *faces[FACE_KINDS][FACES_KEPT]; /* owned, dead */
 	unsigned n_faces[FACE_KINDS];
-	bool capitalize;                  /* --capitalize-headers, --compat eventlet */
-	uint64_t now_ns;                  /* clock at the end of the last request */
-	int64_t date_unix;                /* of date */
+	bool capitalize;   /* --capitalize-headers, --compat eventlet */
+	uint64_t now_ns;   /* clock at the end of the last request */
+	int64_t date_unix; /* of date */
 	char date[29];
-	char *errors;                     /* owned: an unfinished line of wsgi.errors */
+	char *errors; /* owned: an unfinished line of wsgi.errors */
 	size_t n_errors;
 };
 
@@ -50,7 +52,8 @@ void executor_count(int n);
  * started here and have ended on return. With the GIL. -1: err. */
 NODISCARD int executor_run(struct state *st, struct err *e);
 
-/* A bytes object, or a descriptor, lent to the output queue. Freed by executor_ops.release. */
+/* A bytes object, or a descriptor, lent to the output queue. Freed by executor_ops.release.
+ */
 struct lend;
 /* Takes a new reference to obj; NULL (no exception set) without memory. */
 struct lend *lend_bytes(PyObject *obj);

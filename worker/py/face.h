@@ -12,9 +12,8 @@
 
 /* The common start of every such object. */
 struct face {
-	PyObject_HEAD
-	vectorcallfunc vectorcall; /* of callable kinds */
-	struct call *call;         /* borrowed; NULL once the request is over */
+	PyObject_HEAD vectorcallfunc vectorcall; /* of callable kinds */
+	struct call *call; /* borrowed; NULL once the request is over */
 };
 
 /* New reference, call set; what follows struct face is as the last owner left it, zero the
@@ -26,7 +25,7 @@ void face_free(PyObject *self, enum face_kind kind);
 struct call *face_call(PyObject *self);
 
 /* Makes a type from its spec and keeps it in st. */
-NODISCARD int face_add_type(struct state *st, PyObject *module, PyType_Spec *spec,
-    enum face_kind kind);
+NODISCARD int face_add_type(
+    struct state *st, PyObject *module, PyType_Spec *spec, enum face_kind kind);
 /* The same for a type without instances of its own making: no constructor for Python. */
 PyTypeObject *face_make_type(PyObject *module, PyType_Spec *spec);

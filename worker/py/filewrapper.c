@@ -11,9 +11,8 @@
 #define BLOCK_MAX (1024 * 1024)
 
 struct filewrapper {
-	PyObject_HEAD
-	PyObject *filelike; /* owned */
-	PyObject *read;     /* owned: its bound method */
+	PyObject_HEAD PyObject *filelike; /* owned */
+	PyObject *read;                   /* owned: its bound method */
 	Py_ssize_t block;
 };
 
@@ -25,7 +24,8 @@ filewrapper_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
 	PyObject *filelike, *read;
 	Py_ssize_t block = BLOCK_DEFAULT;
 
-	if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O|n:FileWrapper", names, &filelike, &block))
+	if (!PyArg_ParseTupleAndKeywords(
+		args, kwargs, "O|n:FileWrapper", names, &filelike, &block))
 		return NULL;
 	read = PyObject_GetAttrString(filelike, "read");
 	if (read == NULL)
@@ -145,8 +145,8 @@ filewrapper_send(struct call *c, enum response_step *step)
 	int64_t off = 0;
 	int fd;
 
-	if (Py_TYPE(c->result) != st->file_wrapper_type || !st->conf->sendfile || c->held.n > 0 ||
-	    !c->begun)
+	if (Py_TYPE(c->result) != st->file_wrapper_type || !st->conf->sendfile ||
+	    c->held.n > 0 || !c->begun)
 		return false;
 	fd = real_file(st, ((struct filewrapper *)c->result)->filelike, &off, &size);
 	if (fd < 0) {
@@ -165,8 +165,10 @@ static PyMethodDef filewrapper_methods[] = {
 };
 
 static PyMemberDef filewrapper_members[] = {
-    {"filelike", T_OBJECT, offsetof(struct filewrapper, filelike), READONLY, "what is wrapped"},
-    {"blksize", T_PYSSIZET, offsetof(struct filewrapper, block), READONLY, "bytes per item"},
+    {"filelike", T_OBJECT, offsetof(struct filewrapper, filelike), READONLY,
+	"what is wrapped"},
+    {"blksize", T_PYSSIZET, offsetof(struct filewrapper, block), READONLY,
+	"bytes per item"},
     {NULL, 0, 0, 0, NULL},
 };
 

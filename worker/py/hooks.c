@@ -41,8 +41,8 @@ call_hook(PyObject *env, PyObject *hook)
 
 	parts = PySequence_Tuple(hook);
 	if (parts == NULL || PyTuple_GET_SIZE(parts) != 3) {
-		PyErr_Format(PyExc_TypeError, "a post hook must be a (func, args, kwargs) tuple, not %R",
-		    hook);
+		PyErr_Format(PyExc_TypeError,
+		    "a post hook must be a (func, args, kwargs) tuple, not %R", hook);
 		goto out;
 	}
 	kwargs = PyTuple_GET_ITEM(parts, 2);
@@ -58,7 +58,8 @@ call_hook(PyObject *env, PyObject *hook)
 	} else if (PyDict_Check(kwargs)) {
 		result = PyObject_Call(PyTuple_GET_ITEM(parts, 0), args, kwargs);
 	} else {
-		PyErr_Format(PyExc_TypeError, "the kwargs of a post hook must be a dict, not %.100s",
+		PyErr_Format(PyExc_TypeError,
+		    "the kwargs of a post hook must be a dict, not %.100s",
 		    Py_TYPE(kwargs)->tp_name);
 	}
 out:
@@ -78,7 +79,8 @@ run_list(struct call *c, PyObject *list)
 	while (it != NULL && (hook = PyIter_Next(it)) != NULL) {
 		atomic_fetch_add_explicit(&app_counts.hooks_run, 1, memory_order_relaxed);
 		if (call_hook(c->env, hook) < 0) {
-			atomic_fetch_add_explicit(&app_counts.hook_errors, 1, memory_order_relaxed);
+			atomic_fetch_add_explicit(
+			    &app_counts.hook_errors, 1, memory_order_relaxed);
 			errors_log_pending("post hook failed", c->req);
 		}
 		Py_DECREF(hook);

@@ -7,15 +7,15 @@
 #include "worker/py/sock.h"
 
 #define LINE_BUFFER 8192
-#define READ_STEP (256 * 1024)      /* first guess for a body of unknown length */
+#define READ_STEP (256 * 1024)       /* first guess for a body of unknown length */
 #define READ_WITHOUT_GIL (64 * 1024) /* a copy (or file read) this long lets others run */
 #define DISCARD_STEP 16384
 
 struct input {
 	struct face face;
-	char *line;           /* owned: LINE_BUFFER bytes read ahead; NULL until readline() */
+	char *line; /* owned: LINE_BUFFER bytes read ahead; NULL until readline() */
 	size_t line_at, line_n;
-	PyObject *hundred;    /* owned: headers for 100 Continue, or NULL */
+	PyObject *hundred; /* owned: headers for 100 Continue, or NULL */
 	bool hundred_sent;
 };
 
@@ -51,10 +51,8 @@ read_some(struct call *c, char *dst, size_t n)
 	 * meanwhile. */
 	if (n < READ_WITHOUT_GIL || app_thread_current() != c->thread)
 		return req_body_read(r, dst, n);
-	Py_BEGIN_ALLOW_THREADS
-	got = req_body_read(r, dst, n);
-	Py_END_ALLOW_THREADS
-	return got;
+	Py_BEGIN_ALLOW_THREADS got = req_body_read(r, dst, n);
+	Py_END_ALLOW_THREADS return got;
 }
 
 /* At least one byte into dst unless the body is over; waits. > 0 bytes, 0 the end, -1
@@ -145,7 +143,8 @@ size_argument(PyObject *const *args, Py_ssize_t nargs, const char *name, size_t 
 
 	*n = PY_SSIZE_T_MAX;
 	if (nargs > 1) {
-		PyErr_Format(PyExc_TypeError, "%s takes at most one argument (%zd given)", name, nargs);
+		PyErr_Format(PyExc_TypeError, "%s takes at most one argument (%zd given)",
+		    name, nargs);
 		return -1;
 	}
 	if (nargs == 0 || args[0] == Py_None)
@@ -347,7 +346,9 @@ input_dealloc(PyObject *self)
 }
 
 #define FAST(name, function, doc)                                                          \
-	{name, (PyCFunction)(void (*)(void))(function), METH_FASTCALL, doc}
+	{                                                                                  \
+		name, (PyCFunction)(void (*)(void))(function), METH_FASTCALL, doc          \
+	}
 
 static PyMethodDef input_methods[] = {
     FAST("read", input_read, "read(size=-1) -> bytes"),
@@ -355,16 +356,16 @@ static PyMethodDef input_methods[] = {
     FAST("readlines", input_readlines, "readlines(hint=-1) -> list of bytes"),
     FAST("discard", input_discard, "Read the rest of the body and forget it."),
     FAST("set_hundred_continue_response_headers", input_set_hundred,
-        "Headers of the 100 Continue still to be sent."),
+	"Headers of the 100 Continue still to be sent."),
     {"send_hundred_continue_response", input_send_hundred, METH_NOARGS,
-        "Send 100 Continue now, if the client expects it."},
+	"Send 100 Continue now, if the client expects it."},
     {"get_socket", input_get_socket, METH_NOARGS, "A socket object of the connection."},
     {NULL, NULL, 0, NULL},
 };
 
 static PyGetSetDef input_getset[] = {
     {"should_send_hundred_continue", input_get_should_send, NULL,
-        "whether the client waits for 100 Continue", NULL},
+	"whether the client waits for 100 Continue", NULL},
     {NULL, NULL, NULL, NULL, NULL},
 };
 

@@ -10,7 +10,8 @@
 static int
 status_err(struct err *e, const char *what, PyStatus status)
 {
-	return err_set(e, "%s: %s", what, status.err_msg != NULL ? status.err_msg : "failed");
+	return err_set(
+	    e, "%s: %s", what, status.err_msg != NULL ? status.err_msg : "failed");
 }
 
 int
@@ -20,11 +21,13 @@ interp_check_version(struct err *e)
 	int major, minor;
 
 	if (sscanf(version, "%d.%d", &major, &minor) != 2)
-		return err_set(e, "cannot tell the version of this Python (%.60s)", version);
+		return err_set(
+		    e, "cannot tell the version of this Python (%.60s)", version);
 	if (major == PY_MAJOR_VERSION && minor == PY_MINOR_VERSION)
 		return 0;
 	return err_set(e,
-	    "this plugin is for CPython %d.%d, but the interpreter is %d.%d; build shoal for it "
+	    "this plugin is for CPython %d.%d, but the interpreter is %d.%d; build shoal "
+	    "for it "
 	    "(SHOAL_PYTHONS) or choose another with --python",
 	    PY_MAJOR_VERSION, PY_MINOR_VERSION, major, minor);
 }
@@ -40,8 +43,9 @@ preinit(struct err *e)
 	pre.parse_argv = 0;
 	pre.utf8_mode = utf8 != NULL && strcmp(utf8, "0") == 0 ? 0 : 1;
 	status = Py_PreInitialize(&pre);
-	return PyStatus_Exception(status) ? status_err(e, "Python could not be pre-initialized", status)
-	                                  : 0;
+	return PyStatus_Exception(status)
+		   ? status_err(e, "Python could not be pre-initialized", status)
+		   : 0;
 }
 
 static PyStatus
@@ -52,8 +56,8 @@ configure(PyConfig *config, const struct heritage *h)
 
 	config->install_signal_handlers = 0;
 	config->parse_argv = 0;
-	/* Finding the prefix and a venv's site-packages starts from here; the symbolic link of
-	 * a venv must not be resolved. `home` would be fatal with a venv. */
+	/* Finding the prefix and a venv's site-packages starts from here; the symbolic link
+	 * of a venv must not be resolved. `home` would be fatal with a venv. */
 	status = PyConfig_SetBytesString(config, &config->executable, h->python);
 	if (PyStatus_Exception(status))
 		return status;

@@ -63,7 +63,8 @@ run_iterator(struct call *c)
 		int rc;
 
 		if (item == NULL) {
-			if (PyErr_Occurred() && !PyErr_ExceptionMatches(PyExc_StopIteration))
+			if (PyErr_Occurred() &&
+			    !PyErr_ExceptionMatches(PyExc_StopIteration))
 				return RESPONSE_FAILED;
 			PyErr_Clear();
 			return RESPONSE_DONE;

@@ -1,4 +1,5 @@
-/* Loading the application: the grammar of APP lives in boot.py. SPDX-License-Identifier: MIT */
+/* Loading the application: the grammar of APP lives in boot.py. SPDX-License-Identifier:
+ * MIT */
 #include "worker/py/load.h"
 
 #include "worker/py/environ.h"
@@ -75,8 +76,9 @@ load_app(struct state *st)
 	const struct conf *c = st->conf;
 
 	st->app = state_call_boot(st, "load", "(NNNONnd)", text_or_none(c->app),
-	    text_or_none(c->chdir), text_or_none(c->pythonpath), c->factory ? Py_True : Py_False,
-	    list_of(&c->middleware), (Py_ssize_t)c->threads, (double)c->switch_interval / 1000);
+	    text_or_none(c->chdir), text_or_none(c->pythonpath),
+	    c->factory ? Py_True : Py_False, list_of(&c->middleware),
+	    (Py_ssize_t)c->threads, (double)c->switch_interval / 1000);
 	if (st->app == NULL)
 		return -1;
 	st->context = PyContext_CopyCurrent();
@@ -93,9 +95,10 @@ load_describe_failure(struct state *st)
 	PyErr_Fetch(&type, &value, &tb);
 	PyErr_NormalizeException(&type, &value, &tb);
 	text = st->boot == NULL
-	           ? NULL
-	           : state_call_boot(st, "describe_failure", "(OOO)", type != NULL ? type : Py_None,
-	                 value != NULL ? value : Py_None, tb != NULL ? tb : Py_None);
+		   ? NULL
+		   : state_call_boot(st, "describe_failure", "(OOO)",
+			 type != NULL ? type : Py_None, value != NULL ? value : Py_None,
+			 tb != NULL ? tb : Py_None);
 	PyErr_Clear();
 	if (text == NULL && value != NULL)
 		text = PyObject_Str(value);

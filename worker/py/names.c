@@ -200,10 +200,11 @@ join_value(struct state *st, PyObject *env, PyObject *key, PyObject *value)
 
 /* A field without an entry: built, used once, looked up for duplicates the slow way. */
 static PyObject *
-fill_uncached(struct names *n, PyObject *env, const struct field *f, struct str raw,
-    struct str value)
+fill_uncached(
+    struct names *n, PyObject *env, const struct field *f, struct str raw, struct str value)
 {
-	PyObject *key = environ_key(raw), *pair = NULL, *v = latin1(value), *name = latin1(raw);
+	PyObject *key = environ_key(raw), *pair = NULL, *v = latin1(value),
+		 *name = latin1(raw);
 
 	if (key != NULL && v != NULL && name != NULL) {
 		PyUnicode_InternInPlace(&key);
@@ -246,7 +247,8 @@ fill_one(struct names *n, PyObject *env, const struct field *f, const struct req
 
 	if (UNLIKELY(value.n > VALUE_MAX_LEN))
 		return fill_uncached(n, env, f, raw, value);
-	e = f->id != FIELD_OTHER ? find_known(n, f->id, raw) : find_other(n, raw, r->serial);
+	e = f->id != FIELD_OTHER ? find_known(n, f->id, raw)
+				 : find_other(n, raw, r->serial);
 	if (UNLIKELY(e == NULL))
 		return PyErr_Occurred() ? NULL : fill_uncached(n, env, f, raw, value);
 	if (name_set_value(e, value) < 0)

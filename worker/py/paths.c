@@ -5,10 +5,10 @@
 #define TARGET_MAX_LEN 256 /* longer ones are not kept */
 
 struct target {
-	PyObject *raw;   /* owned: RAW_URI; NULL: free */
+	PyObject *raw;      /* owned: RAW_URI; NULL: free */
 	PyObject *raw_path; /* owned */
-	PyObject *path;  /* owned: decoded */
-	PyObject *query; /* owned */
+	PyObject *path;     /* owned: decoded */
+	PyObject *query;    /* owned */
 	bool has_query;
 };
 
@@ -85,7 +85,8 @@ percent_decode(struct str s)
 	return text;
 }
 
-/* A part of the target; `whole` (borrowed) when it is all of it, so that objects are shared. */
+/* A part of the target; `whole` (borrowed) when it is all of it, so that objects are
+ * shared. */
 static PyObject *
 part_of(PyObject *whole, struct str all, struct str part)
 {
@@ -193,7 +194,7 @@ paths_fill_env(struct paths *p, PyObject *env, const struct req *r)
 	}
 	t = target_slot(p, target);
 	if ((t->raw == NULL || (size_t)PyUnicode_GET_LENGTH(t->raw) != target.n ||
-	        memcmp(PyUnicode_1BYTE_DATA(t->raw), target.p, target.n) != 0) &&
+		memcmp(PyUnicode_1BYTE_DATA(t->raw), target.p, target.n) != 0) &&
 	    target_fill(p, t, r) < 0)
 		return -1;
 	return target_into_env(p->st, t, env);

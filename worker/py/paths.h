@@ -1,5 +1,5 @@
-/* REQUEST_METHOD, the path's three forms and the query as Python objects, the last ones kept
- * per application thread. SPDX-License-Identifier: MIT */
+/* REQUEST_METHOD, the path's three forms and the query as Python objects, the last ones
+ * kept per application thread. SPDX-License-Identifier: MIT */
 #pragma once
 
 #include "worker/py/state.h"

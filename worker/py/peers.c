@@ -62,7 +62,8 @@ same_addr(const struct addr *a, const struct addr *b)
 		       a->in.sin_addr.s_addr == b->in.sin_addr.s_addr;
 	return a->sa.sa_family != AF_INET6 ||
 	       (a->in6.sin6_port == b->in6.sin6_port &&
-	           memcmp(&a->in6.sin6_addr, &b->in6.sin6_addr, sizeof(a->in6.sin6_addr)) == 0);
+		   memcmp(&a->in6.sin6_addr, &b->in6.sin6_addr, sizeof(a->in6.sin6_addr)) ==
+		       0);
 }
 
 static int
@@ -86,7 +87,8 @@ peers_client(struct peers *p, const struct req *r, struct peer_names *out)
 	size_t n;
 
 	if (a->sa.sa_family == AF_UNIX) {
-		*out = (struct peer_names){p->st->keys[KEY_unix_peer], p->st->keys[KEY_empty]};
+		*out =
+		    (struct peer_names){p->st->keys[KEY_unix_peer], p->st->keys[KEY_empty]};
 		return 0;
 	}
 	/* The port lies in the same place for both families. */

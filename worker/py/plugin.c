@@ -33,8 +33,9 @@ fail_with_text(struct worker *w, PyObject *text)
 	const char *p = text != NULL ? PyUnicode_AsUTF8AndSize(text, &n) : NULL;
 
 	if (p == NULL)
-		worker_fail(w, STR("the application could not be loaded, and the reason could "
-		                   "not be formatted"));
+		worker_fail(
+		    w, STR("the application could not be loaded, and the reason could "
+			   "not be formatted"));
 	worker_fail(w, (struct str){p, (size_t)n});
 }
 
@@ -53,9 +54,10 @@ run_worker(struct state *st, struct worker *w)
 
 	st->worker = w;
 	st->conf = &w->heritage.conf;
-	st->eventlet = st->conf->compat != NULL && strcmp(st->conf->compat, "eventlet") == 0;
-	st->id_prefix_len = (unsigned)snprintf(st->id_prefix, sizeof(st->id_prefix), "%x-%x-",
-	    (unsigned)getpid(), w->heritage.epoch);
+	st->eventlet =
+	    st->conf->compat != NULL && strcmp(st->conf->compat, "eventlet") == 0;
+	st->id_prefix_len = (unsigned)snprintf(st->id_prefix, sizeof(st->id_prefix),
+	    "%x-%x-", (unsigned)getpid(), w->heritage.epoch);
 	if (load_app(st) < 0)
 		fail_with_text(w, load_describe_failure(st));
 	if (executor_run(st, &e) < 0)
@@ -97,7 +99,7 @@ static PyMethodDef module_methods[] = {
     {"run", on_run, METH_NOARGS, "Be a worker of the master that left its heritage here."},
     {"pool_thread", executor_pool_thread, METH_O, "Be application thread number N."},
     {"set_idle", (PyCFunction)(void (*)(void))on_set_idle, METH_FASTCALL,
-        "eventlet.set_idle: accepted, nothing to do."},
+	"eventlet.set_idle: accepted, nothing to do."},
     {NULL, NULL, 0, NULL},
 };
 

@@ -12,7 +12,7 @@ struct worker;
 struct plugin {
 	uint32_t abi;
 	int python_major, python_minor; /* of the headers it was built with */
-	/* Starts the interpreter of the libpython already loaded, runs the worker to its end
-	 * and never returns; failures go to worker_fail(). */
+	/* Starts the interpreter of the libpython already loaded, runs the worker to its
+	 * end and never returns; failures go to worker_fail(). */
 	void (*run_embedded)(struct worker *w) __attribute__((noreturn));
 };

@@ -1,4 +1,5 @@
-/* The answer: head, framing, and the bytes on their way out. SPDX-License-Identifier: MIT */
+/* The answer: head, framing, and the bytes on their way out. SPDX-License-Identifier: MIT
+ */
 #include "worker/py/response.h"
 
 #include "worker/py/errors.h"
@@ -12,7 +13,8 @@
 static struct str
 server_header(const struct call *c)
 {
-	return c->thread->st->conf->server_header ? STR(SERVER_NAME) : (struct str){NULL, 0};
+	return c->thread->st->conf->server_header ? STR(SERVER_NAME)
+						  : (struct str){NULL, 0};
 }
 
 static struct str
@@ -129,7 +131,8 @@ allowed(struct call *c, size_t n)
 		return n;
 	if (n > c->body_left) {
 		if (!c->cut_logged)
-			errors_log_mistake("body longer than its Content-Length, cut", c->req,
+			errors_log_mistake("body longer than its Content-Length, cut",
+			    c->req,
 			    "the application sent more bytes than its Content-Length says");
 		c->cut_logged = true;
 		n = (size_t)c->body_left;
@@ -162,7 +165,8 @@ hold_back(struct call *c, const char *p, size_t n)
 			PyErr_NoMemory();
 			return -1;
 		}
-		c->held = (struct resp_buf){.p = grown, .n = c->held.n, .cap = cap, .on_heap = true};
+		c->held = (struct resp_buf){
+		    .p = grown, .n = c->held.n, .cap = cap, .on_heap = true};
 	}
 	memcpy(c->held.p + c->held.n, p, n);
 	c->held.n += n;
@@ -305,7 +309,7 @@ response_interim(struct call *c, int code, PyObject *headers)
 	if (resp_begin(&resp, str_of(status)) != RESP_OK) {
 		PyErr_NoMemory();
 	} else if (headers == NULL || headers == Py_None ||
-	           start_response_add_interim_fields(&resp, headers) == 0) {
+		   start_response_add_interim_fields(&resp, headers) == 0) {
 		rc = req_out_copy(c->req, OUT_HEAD, buf.p, buf.n);
 		if (rc == 0)
 			rc = req_out_copy(c->req, OUT_HEAD, "\r\n", 2);
@@ -337,7 +341,8 @@ response_finish(struct call *c)
 		c->finish_flags |= REQ_ABORT;
 		if (!atomic_load(&c->req->aborted))
 			errors_log_mistake("body shorter than its Content-Length", c->req,
-			    "the application sent fewer bytes than its Content-Length says; "
+			    "the application sent fewer bytes than its Content-Length "
+			    "says; "
 			    "the connection is cut");
 	}
 	return 0;
@@ -355,10 +360,12 @@ send_debug_page(struct call *c, PyObject *traceback)
 	response_reset_head(c);
 	c->begun = true;
 	if (resp_begin(&c->resp, STR("500 Internal Server Error")) == RESP_OK &&
-	    resp_field(&c->resp, STR("Content-Type"), STR("text/plain; charset=utf-8")) == RESP_OK &&
+	    resp_field(&c->resp, STR("Content-Type"), STR("text/plain; charset=utf-8")) ==
+		RESP_OK &&
 	    resp_field(&c->resp, STR("Connection"), STR("close")) == RESP_OK &&
 	    response_send_head(c, true, (uint64_t)PyBytes_GET_SIZE(bytes)) == 0)
-		rc = send_bytes(c, bytes, PyBytes_AS_STRING(bytes), (size_t)PyBytes_GET_SIZE(bytes));
+		rc = send_bytes(
+		    c, bytes, PyBytes_AS_STRING(bytes), (size_t)PyBytes_GET_SIZE(bytes));
 	Py_DECREF(bytes);
 	return rc;
 }
@@ -376,13 +383,14 @@ response_fail(struct call *c, PyObject *traceback)
 	c->finish_flags |= REQ_CLOSE;
 	c->req->status = 500;
 	c->held.n = 0;
-	if (traceback != NULL && c->thread->st->conf->debug && send_debug_page(c, traceback) == 0)
+	if (traceback != NULL && c->thread->st->conf->debug &&
+	    send_debug_page(c, traceback) == 0)
 		return;
 	PyErr_Clear();
 	room = req_out_room(c->req, cap);
 	n = room == NULL ? 0
-	                 : resp_canned(room, cap, 500, date_header(c), server_header(c),
-	                       c->head_request, &head_n);
+			 : resp_canned(room, cap, 500, date_header(c), server_header(c),
+			       c->head_request, &head_n);
 	c->head_out = true;
 	if (n == 0) {
 		c->finish_flags |= REQ_ABORT;

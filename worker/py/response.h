@@ -20,8 +20,8 @@ NODISCARD int response_send_file(struct call *c, int fd, int64_t off, uint64_t s
 /* The write() callable; waits while the output is full. -1: exception. */
 NODISCARD int response_write(struct call *c, struct face *face, PyObject *data);
 
-/* An interim response (RFC 9110 15.2) with some (name, value) pairs; nothing for HTTP/1.0 or
- * after the head. headers may be NULL. -1: exception. */
+/* An interim response (RFC 9110 15.2) with some (name, value) pairs; nothing for HTTP/1.0
+ * or after the head. headers may be NULL. -1: exception. */
 NODISCARD int response_interim(struct call *c, int code, PyObject *headers);
 
 enum response_step { RESPONSE_DONE, RESPONSE_PARKED, RESPONSE_GONE, RESPONSE_FAILED };

@@ -53,8 +53,6 @@ sleeper_sleep(struct sleeper *s, bool (*ready)(const void *arg), const void *arg
 	bool interrupted;
 
 	req_app_idle();
-	Py_BEGIN_ALLOW_THREADS
-	interrupted = sleep_without_gil(s, ready, arg);
-	Py_END_ALLOW_THREADS
-	return interrupted ? PyErr_CheckSignals() : 0;
+	Py_BEGIN_ALLOW_THREADS interrupted = sleep_without_gil(s, ready, arg);
+	Py_END_ALLOW_THREADS return interrupted ? PyErr_CheckSignals() : 0;
 }

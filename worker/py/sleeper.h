@@ -25,10 +25,11 @@ void sleeper_wake(struct sleeper *s);
 /*
  * With the GIL, which is given up meanwhile. Returns at once when a wake-up came since the
  * last sleep, or when ready() (called without the GIL) says so; may return early. Who makes
- * ready() true must do so before it asks sleeper_is_idle(). ready NULL: a request waits. -1: a Python signal
- * handler raised, the exception is set.
+ * ready() true must do so before it asks sleeper_is_idle(). ready NULL: a request waits.
+ * -1: a Python signal handler raised, the exception is set.
  */
-NODISCARD int sleeper_sleep(struct sleeper *s, bool (*ready)(const void *arg), const void *arg);
+NODISCARD int sleeper_sleep(
+    struct sleeper *s, bool (*ready)(const void *arg), const void *arg);
 
 static inline bool
 sleeper_is_idle(const struct sleeper *s)

@@ -21,17 +21,20 @@ text_bytes(PyObject *o, const char *what, struct str *out)
 		return -1;
 #endif
 	if (UNLIKELY(PyUnicode_KIND(o) != PyUnicode_1BYTE_KIND)) {
-		PyErr_Format(PyExc_ValueError, "%s has characters outside latin-1: %R", what, o);
+		PyErr_Format(
+		    PyExc_ValueError, "%s has characters outside latin-1: %R", what, o);
 		return -1;
 	}
-	*out = (struct str){(const char *)PyUnicode_1BYTE_DATA(o), (size_t)PyUnicode_GET_LENGTH(o)};
+	*out = (struct str){
+	    (const char *)PyUnicode_1BYTE_DATA(o), (size_t)PyUnicode_GET_LENGTH(o)};
 	return 0;
 }
 
 static int
 refuse(enum resp_error why, PyObject *what)
 {
-	PyErr_Format(PyExc_ValueError, "start_response: %s: %R", resp_error_text(why), what);
+	PyErr_Format(
+	    PyExc_ValueError, "start_response: %s: %R", resp_error_text(why), what);
 	return -1;
 }
 
@@ -98,7 +101,8 @@ reraise(PyObject *exc_info)
 	PyObject *type, *value, *tb;
 
 	if (!PyTuple_Check(exc_info) || PyTuple_GET_SIZE(exc_info) != 3) {
-		PyErr_SetString(PyExc_TypeError, "exc_info must be a tuple as of sys.exc_info()");
+		PyErr_SetString(
+		    PyExc_TypeError, "exc_info must be a tuple as of sys.exc_info()");
 		return;
 	}
 	type = PyTuple_GET_ITEM(exc_info, 0);
@@ -129,9 +133,11 @@ only_exc_info(PyObject *kwnames)
 	if (kwnames == NULL || PyTuple_GET_SIZE(kwnames) == 0)
 		return 0;
 	name = PyTuple_GET_ITEM(kwnames, 0);
-	if (PyTuple_GET_SIZE(kwnames) == 1 && PyUnicode_CompareWithASCIIString(name, "exc_info") == 0)
+	if (PyTuple_GET_SIZE(kwnames) == 1 &&
+	    PyUnicode_CompareWithASCIIString(name, "exc_info") == 0)
 		return 1;
-	PyErr_Format(PyExc_TypeError, "start_response: unexpected keyword argument %R", name);
+	PyErr_Format(
+	    PyExc_TypeError, "start_response: unexpected keyword argument %R", name);
 	return -1;
 }
 
@@ -147,7 +153,8 @@ start_response_call(PyObject *self, PyObject *const *args, size_t nargsf, PyObje
 		return NULL;
 	if (UNLIKELY(n + named < 2 || n + named > 3 || n < 2)) {
 		PyErr_Format(PyExc_TypeError,
-		    "start_response takes a status, headers and perhaps exc_info (%zd given)",
+		    "start_response takes a status, headers and perhaps exc_info (%zd "
+		    "given)",
 		    n + named);
 		return NULL;
 	}
@@ -174,8 +181,10 @@ write_call(PyObject *self, PyObject *const *args, size_t nargsf, PyObject *kwnam
 
 	if (c == NULL)
 		return NULL;
-	if (PyVectorcall_NARGS(nargsf) != 1 || (kwnames != NULL && PyTuple_GET_SIZE(kwnames) > 0))
-		return PyErr_Format(PyExc_TypeError, "write takes one argument, the bytes to send");
+	if (PyVectorcall_NARGS(nargsf) != 1 ||
+	    (kwnames != NULL && PyTuple_GET_SIZE(kwnames) > 0))
+		return PyErr_Format(
+		    PyExc_TypeError, "write takes one argument, the bytes to send");
 	if (response_write(c, (struct face *)self, args[0]) < 0)
 		return NULL;
 	Py_RETURN_NONE;
@@ -190,8 +199,10 @@ early_hints_call(PyObject *self, PyObject *const *args, size_t nargsf, PyObject 
 
 	if (c == NULL)
 		return NULL;
-	if (PyVectorcall_NARGS(nargsf) != 1 || (kwnames != NULL && PyTuple_GET_SIZE(kwnames) > 0))
-		return PyErr_Format(PyExc_TypeError, "early_hints takes one argument, the headers");
+	if (PyVectorcall_NARGS(nargsf) != 1 ||
+	    (kwnames != NULL && PyTuple_GET_SIZE(kwnames) > 0))
+		return PyErr_Format(
+		    PyExc_TypeError, "early_hints takes one argument, the headers");
 	if (response_interim(c, 103, args[0]) < 0)
 		return NULL;
 	Py_RETURN_NONE;

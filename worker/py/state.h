@@ -26,21 +26,21 @@ enum face_kind {
 };
 
 struct state {
-	PyTypeObject *face_types[FACE_KINDS]; /* owned */
-	vectorcallfunc vectorcalls[FACE_KINDS]; /* of the callable kinds */
+	PyTypeObject *face_types[FACE_KINDS];          /* owned */
+	vectorcallfunc vectorcalls[FACE_KINDS];        /* of the callable kinds */
 	PyTypeObject *errors_type, *file_wrapper_type; /* owned */
-	PyObject *chunk_error;                /* owned: class ChunkError(ValueError) */
-	PyObject *keys[KEY_COUNT];            /* owned, interned */
-	PyObject *boot;                       /* owned: the namespace of boot.py */
-	PyObject *pool_thread;                /* owned: executor_pool_thread for Python */
-	PyObject *set_idle;                   /* owned: a callable that does nothing */
-	PyObject *app;                        /* owned: the WSGI callable */
-	PyObject *template;                   /* owned: the environ every request starts from */
-	PyObject *context;                    /* owned: contextvars as loading left them */
-	struct worker *worker;                /* borrowed, the process's */
-	const struct conf *conf;              /* borrowed, of worker */
-	bool eventlet;                        /* --compat eventlet */
-	char id_prefix[32];                   /* of shoal.request_id */
+	PyObject *chunk_error;     /* owned: class ChunkError(ValueError) */
+	PyObject *keys[KEY_COUNT]; /* owned, interned */
+	PyObject *boot;            /* owned: the namespace of boot.py */
+	PyObject *pool_thread;     /* owned: executor_pool_thread for Python */
+	PyObject *set_idle;        /* owned: a callable that does nothing */
+	PyObject *app;             /* owned: the WSGI callable */
+	PyObject *template;        /* owned: the environ every request starts from */
+	PyObject *context;         /* owned: contextvars as loading left them */
+	struct worker *worker;     /* borrowed, the process's */
+	const struct conf *conf;   /* borrowed, of worker */
+	bool eventlet;             /* --compat eventlet */
+	char id_prefix[32];        /* of shoal.request_id */
 	unsigned id_prefix_len;
 };
 

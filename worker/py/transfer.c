@@ -1,4 +1,5 @@
-/* Byte counts, times and outcome of a request as attributes. SPDX-License-Identifier: MIT */
+/* Byte counts, times and outcome of a request as attributes. SPDX-License-Identifier: MIT
+ */
 #include "worker/py/transfer.h"
 
 #include "worker/py/face.h"
@@ -22,7 +23,7 @@ struct numbers {
 	uint64_t v[NUMBERS];
 	int outcome; /* enum req_outcome */
 	bool aborted;
-	bool begun;  /* a first byte went out */
+	bool begun; /* a first byte went out */
 };
 
 struct transfer {
@@ -66,7 +67,7 @@ read_numbers(const struct req *r, struct numbers *n)
 	n->v[N_DURATION_US] = end > r->start_ns ? (end - r->start_ns) / 1000 : 0;
 	n->outcome = atomic_load_explicit(&r->outcome, memory_order_relaxed);
 	n->aborted = atomic_load_explicit(&r->aborted, memory_order_relaxed) ||
-	             (n->outcome > REQ_SENT && n->outcome < REQ_REFUSED);
+		     (n->outcome > REQ_SENT && n->outcome < REQ_REFUSED);
 	n->begun = first != 0;
 }
 
@@ -127,7 +128,8 @@ get_abort_reason(PyObject *self, void *unused)
 
 	(void)unused;
 	get_numbers(self, &n);
-	if (n.outcome < 0 || (size_t)n.outcome >= ARRAY_LEN(reasons) || reasons[n.outcome] == NULL)
+	if (n.outcome < 0 || (size_t)n.outcome >= ARRAY_LEN(reasons) ||
+	    reasons[n.outcome] == NULL)
 		Py_RETURN_NONE;
 	return PyUnicode_FromString(reasons[n.outcome]);
 }
@@ -147,7 +149,10 @@ transfer_dealloc(PyObject *self)
 	face_free(self, FACE_TRANSFER);
 }
 
-#define NUMBER(name, id, doc) {name, get_number, NULL, doc, (void *)(uintptr_t)(id)}
+#define NUMBER(name, id, doc)                                                              \
+	{                                                                                  \
+		name, get_number, NULL, doc, (void *)(uintptr_t)(id)                       \
+	}
 
 static PyGetSetDef transfer_getset[] = {
     NUMBER("status", N_STATUS, "status code of the answer, 0 before there is one"),

@@ -1,0 +1,6 @@
+"""The smallest application: what benchmarks and first steps use."""
+
+
+def application(environ, start_response):
+    start_response("200 OK", [("Content-Type", "text/plain")])
+    return [b"Hello, World!\n"]
