@@ -37,10 +37,10 @@ def remember(environ, began):
         (
             time.strftime("%H:%M:%S", time.localtime(began)),
             f"{environ['REQUEST_METHOD']} {environ['PATH_INFO']}",
-            transfer["status"],
-            transfer["sent"],
-            "client left" if transfer["aborted"] else "complete",
-            f"{transfer['duration_us'] / 1000:.1f} ms",
+            transfer.status,
+            transfer.sent,
+            "client left" if transfer.aborted else "complete",
+            f"{transfer.duration_us / 1000:.1f} ms",
         )
     )
 
