@@ -230,6 +230,16 @@ set_protocol(PyObject *env, struct state *st, const struct req *r)
 	return set_new(env, st, KEY_SERVER_PROTOCOL, PyUnicode_FromString(text));
 }
 
+/* The authority of an absolute-form target counts, not Host (RFC 9112 3.2.2). */
+static int
+set_host(PyObject *env, struct state *st, const struct req *r)
+{
+	struct str host = span_str(r->base, r->head.host);
+
+	return set_new(env, st, KEY_HTTP_HOST,
+	    PyUnicode_DecodeLatin1(host.p, (Py_ssize_t)host.n, NULL));
+}
+
 int
 environ_build(struct call *c)
 {
@@ -239,8 +249,9 @@ environ_build(struct call *c)
 	if (UNLIKELY(c->env == NULL))
 		return -1;
 	if (paths_fill_env(c->thread->paths, c->env, c->req) < 0 || set_peers(c, st) < 0 ||
-	    set_protocol(c->env, st, c->req) < 0 || set_objects(c, st) < 0)
+	    set_protocol(c->env, st, c->req) < 0 || set_objects(c, st) < 0 ||
+	    set_new(c->env, st, KEY_headers_raw,
+	        names_fill_env(c->thread->names, c->env, c->req)) < 0)
 		return -1;
-	return set_new(
-	    c->env, st, KEY_headers_raw, names_fill_env(c->thread->names, c->env, c->req));
+	return UNLIKELY(c->req->head.form == TARGET_ABSOLUTE) ? set_host(c->env, st, c->req) : 0;
 }
