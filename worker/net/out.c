@@ -50,7 +50,7 @@ out_collect(struct req *r)
 		    &r->out_pending, chain_drop(r, b), memory_order_relaxed);
 		return;
 	}
-	r->out_started = true;
+	r->out_started = atomic_load_explicit(&r->answering, memory_order_relaxed);
 	last = b;
 	while (b != NULL) { /* newest first: turn round */
 		struct out_batch *older = b->next;

@@ -97,6 +97,8 @@ struct req {
 
 	/* Set by application threads before req_finish(), read by the I/O thread after */
 	int status;               /* 0 until a response head was made */
+	_Atomic bool answering;   /* the final head is in the output: interim ones are over */
+	_Atomic bool continued;   /* the application wrote its own 100 Continue */
 	uint64_t app_ns;          /* time inside the application */
 
 	/* Set by the I/O thread, readable by everybody */

@@ -244,7 +244,8 @@ send_continue(struct req *r)
 	static const char line[] = "HTTP/1.1 100 Continue\r\n\r\n";
 
 	if (r->interim_sent || !r->head.expect_continue || r->taken_over ||
-	    r->out_started || (r->body != NULL && body_received(r->body) > 0))
+	    r->out_started || atomic_load_explicit(&r->continued, memory_order_relaxed) ||
+	    (r->body != NULL && body_received(r->body) > 0))
 		return;
 	r->interim_sent = true;
 	out_push_own(r, line, sizeof(line) - 1, sizeof(line) - 1);

@@ -53,7 +53,8 @@ call_init(struct call *c, struct app_thread *t, struct req *r)
 	c->req = r;
 	c->thread = t;
 	c->head_request = method.n == 4 && memcmp(method.p, "HEAD", 4) == 0;
-	c->ending = c->begun = c->head_out = c->cut_logged = c->input_broken = false;
+	c->ending = c->begun = c->head_out = c->cut_logged = false;
+	c->input_used = c->input_broken = false;
 	c->finish_flags = 0;
 	c->min_chunk = 0;
 	c->resp.framing = RESP_CLOSE;

@@ -22,6 +22,7 @@ struct call {
 	bool begun;        /* start_response was accepted */
 	bool head_out;     /* the head is on its way */
 	bool cut_logged;   /* a body over Content-Length was reported */
+	bool input_used;   /* the application asked for the body */
 	bool input_broken; /* wsgi.input told the application that the client is gone */
 	unsigned finish_flags;
 	struct resp resp;

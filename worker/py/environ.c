@@ -251,7 +251,8 @@ environ_build(struct call *c)
 	if (paths_fill_env(c->thread->paths, c->env, c->req) < 0 || set_peers(c, st) < 0 ||
 	    set_protocol(c->env, st, c->req) < 0 || set_objects(c, st) < 0 ||
 	    set_new(c->env, st, KEY_headers_raw,
-	        names_fill_env(c->thread->names, c->env, c->req)) < 0)
+		names_fill_env(c->thread->names, c->env, c->req)) < 0)
 		return -1;
-	return UNLIKELY(c->req->head.form == TARGET_ABSOLUTE) ? set_host(c->env, st, c->req) : 0;
+	return UNLIKELY(c->req->head.form == TARGET_ABSOLUTE) ? set_host(c->env, st, c->req)
+							      : 0;
 }

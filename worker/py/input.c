@@ -38,6 +38,8 @@ send_hundred(struct input *in, struct call *c)
 	if (c->head_out || !c->req->head.expect_continue)
 		return 0;
 	in->hundred_sent = true;
+	c->input_used = true;
+	atomic_store_explicit(&c->req->continued, true, memory_order_relaxed);
 	return response_interim(c, 100, in->hundred);
 }
 
@@ -66,6 +68,7 @@ input_fetch(struct input *in, char *dst, size_t n)
 
 		if (c == NULL)
 			return -1;
+		c->input_used = true;
 		got = read_some(c, dst, n);
 		if (got >= 0)
 			return got;

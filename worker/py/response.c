@@ -54,6 +54,18 @@ response_clear(struct call *c)
 	c->head = c->held = (struct resp_buf){0};
 }
 
+/* No 100 Continue can be sent after the head: a client that waits for it, and whose body
+ * was not asked for, will not send the body, or will and nobody reads it (RFC 9110 10.1.1).
+ */
+static bool
+body_stays_out(const struct call *c)
+{
+	const struct head *h = &c->req->head;
+
+	return UNLIKELY(h->expect_continue) && (h->chunked || h->length > 0) &&
+	       !c->input_used && req_body_ready(c->req) == 0;
+}
+
 int
 response_send_head(struct call *c, bool sized, uint64_t size)
 {
@@ -65,12 +77,13 @@ response_send_head(struct call *c, bool sized, uint64_t size)
 		    "the application sent a body without calling start_response");
 		return -1;
 	}
-	c->resp.keep_alive = c->resp.keep_alive && req_may_persist(r);
+	c->resp.keep_alive = c->resp.keep_alive && req_may_persist(r) && !body_stays_out(c);
 	why = resp_finish(&c->resp, date_header(c), server_header(c), sized, size);
 	if (UNLIKELY(why != RESP_OK)) {
 		PyErr_Format(PyExc_ValueError, "response head: %s", resp_error_text(why));
 		return -1;
 	}
+	atomic_store_explicit(&r->answering, true, memory_order_relaxed);
 	if (UNLIKELY(req_out_copy(r, OUT_HEAD, c->head.p, c->head.n) < 0)) {
 		PyErr_NoMemory();
 		return -1;
@@ -392,6 +405,7 @@ response_fail(struct call *c, PyObject *traceback)
 			 : resp_canned(room, cap, 500, date_header(c), server_header(c),
 			       c->head_request, &head_n);
 	c->head_out = true;
+	atomic_store_explicit(&c->req->answering, true, memory_order_relaxed);
 	if (n == 0) {
 		c->finish_flags |= REQ_ABORT;
 		return;
