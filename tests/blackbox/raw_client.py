@@ -3,6 +3,7 @@
 SPDX-License-Identifier: MIT
 """
 
+import contextlib
 import re
 import socket
 import struct
@@ -106,10 +107,8 @@ class Conn:
 
     def send_eof(self):
         """No more from us; answers can still come."""
-        try:
+        with contextlib.suppress(OSError):
             self.sock.shutdown(socket.SHUT_WR)
-        except OSError:
-            pass
         return self
 
     def _fill(self, end):

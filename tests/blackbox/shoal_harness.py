@@ -132,9 +132,7 @@ class Server:
             except BlockingIOError:
                 pass
             if self.process.poll() is not None:
-                raise AssertionError(
-                    f"exit {self.process.returncode} at start:\n{self.log}"
-                )
+                raise AssertionError(f"exit {self.process.returncode} at start")
             if self.workers > 1 and IS_SHOAL:
                 return sum(bool(WORKER_READY.search(x)) for x in self.lines) >= (
                     self.workers
@@ -143,9 +141,9 @@ class Server:
 
         try:
             wait_for(ready, timeout, "server ready", step=0.002)
-        except AssertionError:
+        except AssertionError as error:
             self.kill()
-            raise AssertionError(f"not ready in {timeout} s:\n{self.log}") from None
+            raise AssertionError(f"{error}\n{self.log}") from None
 
     # ---- what tests look at ----
 
