@@ -32,7 +32,7 @@ SANITIZER = re.compile(
     r"ERROR: \w*Sanitizer|: runtime error: |WARNING: ThreadSanitizer|==\d+==ERROR"
 )
 BAD_LINE = re.compile(r"\[(ERROR|CRITICAL|ALERT)\]|\b(alert|crit)\b.*:", re.IGNORECASE)
-WORKER_READY = re.compile(r"worker ready")
+WORKER_READY = re.compile(r"worker: ready ")
 PR_SET_CHILD_SUBREAPER = 36
 
 
