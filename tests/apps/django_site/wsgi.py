@@ -1,0 +1,8 @@
+"""The project as a WSGI application. SPDX-License-Identifier: MIT"""
+
+import os
+
+from django.core.wsgi import get_wsgi_application
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "django_site.settings")
+application = get_wsgi_application()
