@@ -1,0 +1,91 @@
+/* Bounded, escaped text for log records. SPDX-License-Identifier: MIT */
+#include "worker/net/access_text.h"
+
+#define ONES 0x0101010101010101ull
+#define HIGH 0x8080808080808080ull
+
+/* Whether one of eight bytes needs an escape: below 0x20, `"`, `\`, DEL or above 0x7f. */
+static inline bool
+word_is_special(uint64_t w)
+{
+	uint64_t quote = w ^ (ONES * '"'), slash = w ^ (ONES * '\\'),
+		 del = w ^ (ONES * 0x7f);
+
+	return ((((w - ONES * 0x20) & ~w) | ((quote - ONES) & ~quote) |
+		    ((slash - ONES) & ~slash) | ((del - ONES) & ~del) | w) &
+		   HIGH) != 0;
+}
+
+static inline bool
+byte_is_special(unsigned char c)
+{
+	return c < 0x20 || c >= 0x7f || c == '"' || c == '\\';
+}
+
+static void
+put_special(struct text *t, unsigned char c)
+{
+	static const char hex[] = "0123456789abcdef";
+	char esc[6] = {'\\', 'u', '0', '0', hex[c >> 4], hex[c & 15]};
+	size_t n = 6, skip = 0;
+
+	if (t->json && (c == '"' || c == '\\')) {
+		esc[1] = (char)c;
+		n = 2;
+	} else if (!t->json) {
+		esc[2] = '\\';
+		esc[3] = 'x';
+		skip = 2;
+		n = 4;
+	}
+	/* Half an escape would be a different text. */
+	if ((size_t)(t->end - t->p) < n)
+		t->end = t->p;
+	text_put(t, esc + skip, n);
+}
+
+void
+text_put_escaped(struct text *t, struct str s)
+{
+	const char *p = s.p, *end = s.p + MIN(s.n, (size_t)ACCESS_FIELD_MAX);
+
+	for (;;) {
+		const char *from = p;
+		uint64_t w;
+
+		for (; end - p >= 8; p += 8) {
+			memcpy(&w, p, 8);
+			if (UNLIKELY(word_is_special(w)))
+				break;
+		}
+		while (p < end && !byte_is_special((unsigned char)*p))
+			p++;
+		text_put(t, from, (size_t)(p - from));
+		if (p == end)
+			break;
+		put_special(t, (unsigned char)*p++);
+	}
+	if (UNLIKELY(s.n > ACCESS_FIELD_MAX))
+		text_put(t, "...", 3);
+}
+
+void
+text_put_number(struct text *t, uint64_t n)
+{
+	char buf[20], *p = buf + sizeof(buf);
+
+	do
+		*--p = (char)('0' + n % 10);
+	while ((n /= 10) != 0);
+	text_put(t, p, (size_t)(buf + sizeof(buf) - p));
+}
+
+void
+text_put_padded(struct text *t, uint64_t n, unsigned digits)
+{
+	char buf[20];
+
+	for (unsigned i = digits; i-- > 0; n /= 10)
+		buf[i] = (char)('0' + n % 10);
+	text_put(t, buf, digits);
+}
