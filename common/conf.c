@@ -7,9 +7,6 @@
 #include "common/conf_value.h"
 #include "common/strlist.h"
 
-#include <inttypes.h>
-#include <stdio.h>
-
 static void
 init_member(struct conf *c, enum conf_id id)
 {
@@ -93,9 +90,7 @@ value_to_json(const struct conf *c, enum conf_id id)
 	default:
 		if (!conf_option_is_mode(id))
 			return json_integer(*(const int64_t *)member);
-		snprintf(
-		    text, sizeof(text), "0%" PRIo64, (uint64_t) * (const int64_t *)member);
-		return json_string(text);
+		return json_string(conf_value_mode_text(*(const int64_t *)member, text));
 	}
 }
 

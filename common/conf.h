@@ -30,7 +30,8 @@ struct conf {
 #include "common/conf.def"
 #undef OPT
 	char *app;                /* owned; the APP argument */
-	char *origin[CONF_COUNT]; /* owned; "command line", "shop.json:3:14"; NULL = default */
+	char *origin[CONF_COUNT]; /* owned; "command line", "shop.json:3:14"; NULL = default
+				   */
 };
 
 /* Every member at its default. */

@@ -12,16 +12,15 @@ struct args {
 	int n, i; /* i: the next one to look at */
 };
 
-/* Options that steer the program and are no part of the configuration. */
-static const struct {
-	const char *name;
-	char letter;
-	enum conf_what what;
-} actions[] = {
-    {"help", 'h', CONF_HELP},
-    {"version", 'v', CONF_VERSION},
-    {"check-config", 0, CONF_CHECK},
-    {"print-config", 0, CONF_PRINT},
+const struct conf_cli_extra conf_cli_extras[CONF_CLI_EXTRAS] = {
+    {'c', "config", "FILE", "read settings from FILE: JSON, or a gunicorn.conf.py",
+	CONF_RUN},
+    {0, "check-config", NULL, "check the configuration and load APP, then exit",
+	CONF_CHECK},
+    {0, "print-config", NULL, "print every option with its value and origin, then exit",
+	CONF_PRINT},
+    {'h', "help", NULL, "show all options", CONF_HELP},
+    {'v', "version", NULL, "show the versions of shoal and its libraries", CONF_VERSION},
 };
 
 /* What an option's name on the command line stands for. */
@@ -52,17 +51,22 @@ is_bool(enum conf_id id)
 }
 
 static struct target
+extra_target(const struct conf_cli_extra *x)
+{
+	return (struct target){
+	    .kind = x->what == CONF_RUN ? IS_CONFIG : IS_ACTION, .what = x->what};
+}
+
+static struct target
 resolve_long(struct str name)
 {
 	struct target t = {.kind = IS_OPTION, .id = conf_option_find(name)};
 
 	if (t.id != CONF_COUNT)
 		return t;
-	for (size_t i = 0; i < ARRAY_LEN(actions); i++)
-		if (str_eq(str_of(actions[i].name), name))
-			return (struct target){.kind = IS_ACTION, .what = actions[i].what};
-	if (str_eq(name, STR("config")))
-		return (struct target){.kind = IS_CONFIG};
+	for (size_t i = 0; i < CONF_CLI_EXTRAS; i++)
+		if (str_eq(str_of(conf_cli_extras[i].name), name))
+			return extra_target(&conf_cli_extras[i]);
 	t.compat = conf_compat_find(name);
 	if (t.compat != NULL && t.compat->kind == COMPAT_ALIAS)
 		return (struct target){.kind = IS_OPTION, .id = t.compat->id};
@@ -83,11 +87,9 @@ resolve_short(char letter)
 
 	if (t.id != CONF_COUNT)
 		return t;
-	for (size_t i = 0; i < ARRAY_LEN(actions); i++)
-		if (actions[i].letter == letter)
-			return (struct target){.kind = IS_ACTION, .what = actions[i].what};
-	if (letter == 'c')
-		return (struct target){.kind = IS_CONFIG};
+	for (size_t i = 0; i < CONF_CLI_EXTRAS; i++)
+		if (conf_cli_extras[i].letter == letter)
+			return extra_target(&conf_cli_extras[i]);
 	t.compat = conf_compat_find_letter(letter);
 	return (struct target){
 	    .kind = t.compat ? IS_COMPAT : IS_UNKNOWN, .compat = t.compat};

@@ -4,6 +4,16 @@
 
 #include "common/conf_load.h"
 
+/* An option that steers the program and is no part of the configuration. */
+struct conf_cli_extra {
+	char letter;
+	const char *name, *arg, *help;
+	enum conf_what what; /* CONF_RUN: --config */
+};
+
+#define CONF_CLI_EXTRAS 5
+extern const struct conf_cli_extra conf_cli_extras[CONF_CLI_EXTRAS];
+
 struct conf_cli_setting {
 	enum conf_id id;
 	const char *text; /* borrowed: argv, or a literal */

@@ -2,24 +2,13 @@
  * SPDX-License-Identifier: MIT */
 #include "common/conf_help.h"
 
+#include "common/conf_cli.h"
 #include "common/conf_option.h"
 
 #define WIDTH 80
 #define INDENT 28 /* where the help texts begin */
 
 static const char usage[] = "usage: shoal [OPTIONS] APP\n";
-
-/* Options that steer the program; conf.def has those that configure it. */
-static const struct {
-	char letter;
-	const char *name, *arg, *help;
-} actions[] = {
-    {'c', "config", "FILE", "read settings from FILE: JSON, or a gunicorn.conf.py"},
-    {0, "check-config", NULL, "check the configuration and load APP, then exit"},
-    {0, "print-config", NULL, "print every option with its value and origin, then exit"},
-    {'h', "help", NULL, "show this text"},
-    {'v', "version", NULL, "show the versions of shoal and its libraries"},
-};
 
 /* Breaks at spaces; the first line goes on at `column`. */
 static void
@@ -65,14 +54,16 @@ print_option(FILE *out, char letter, const char *name, const char *arg, const ch
 
 /* A switch that is on is turned off: that is what the reader needs. */
 static void
-print_conf_option(FILE *out, const struct conf_option *o)
+print_conf_option(FILE *out, enum conf_id id)
 {
-	char name[CONF_KEY_MAX], help[256];
+	const struct conf_option *o = &conf_options[id];
+	bool on = o->type == CONF_T_BOOL && o->def_num != 0;
+	char name[CONF_KEY_MAX], help[256], buf[CONF_KEY_MAX];
+	const char *dflt = o->type == CONF_T_BOOL ? "" : conf_option_default(id, buf);
 
-	snprintf(name, sizeof(name), "%s%s",
-	    o->type == CONF_T_BOOL && o->def_num ? "no-" : "", o->name);
-	snprintf(help, sizeof(help), "%s%s",
-	    o->type == CONF_T_BOOL && o->def_num ? "do not " : "", o->help);
+	snprintf(name, sizeof(name), "%s%s", on ? "no-" : "", o->name);
+	snprintf(help, sizeof(help), "%s%s%s%s%s", on ? "do not " : "", o->help,
+	    *dflt ? " [" : "", dflt, *dflt ? "]" : "");
 	print_option(out, o->letter, name, o->arg, help);
 }
 
@@ -80,17 +71,21 @@ void
 conf_help_usage(FILE *out)
 {
 	fputs(usage, out);
-	fputs("Serves the WSGI application APP (MODULE:NAME or FILE.py:NAME).\n", out);
+	fputs("Serves the WSGI application APP: MODULE:NAME or FILE.py:NAME. [] hold "
+	      "defaults.\n",
+	    out);
 	for (unsigned g = 0; g < CONF_G_COUNT; g++) {
 		fprintf(out, "\n%s:\n", conf_group_titles[g]);
 		for (unsigned i = 0; i < CONF_COUNT; i++)
 			if (conf_options[i].group == g)
-				print_conf_option(out, &conf_options[i]);
+				print_conf_option(out, (enum conf_id)i);
 	}
 	fputs("\nOther:\n", out);
-	for (size_t i = 0; i < ARRAY_LEN(actions); i++)
-		print_option(out, actions[i].letter, actions[i].name, actions[i].arg,
-		    actions[i].help);
+	for (size_t i = 0; i < CONF_CLI_EXTRAS; i++) {
+		const struct conf_cli_extra *x = &conf_cli_extras[i];
+
+		print_option(out, x->letter, x->name, x->arg, x->help);
+	}
 	fputs(
 	    "\nDurations: 30, 0.5, 30s, 1h30m. Sizes: 65536, 64k, 1MiB. Switches: --no-X.\n"
 	    "Any option can be set as SHOAL_NAME=VALUE, or \"name\" in FILE "

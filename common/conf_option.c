@@ -2,7 +2,11 @@
  * SPDX-License-Identifier: MIT */
 #include "common/conf_option.h"
 
+#include "common/conf_value.h"
+
 #include <ctype.h>
+#include <inttypes.h>
+#include <stdio.h>
 
 #define DEFAULT_BOOL(d) .def_num = (d)
 #define DEFAULT_INT(d) .def_num = (d)
@@ -107,6 +111,29 @@ conf_option_is_choice(enum conf_id id)
 		if (isupper((unsigned char)*p))
 			return false;
 	return true;
+}
+
+const char *
+conf_option_default(enum conf_id id, char *buf)
+{
+	const struct conf_option *o = &conf_options[id];
+
+	switch (o->type) {
+	case CONF_T_BOOL:
+		return o->def_num ? "true" : "false";
+	case CONF_T_STR:
+	case CONF_T_LIST:
+		return o->def_text ? o->def_text : "";
+	case CONF_T_MS:
+		return conf_value_duration_text(o->def_num, buf);
+	case CONF_T_SIZE:
+		return conf_value_size_text(o->def_num, buf);
+	default:
+		if (conf_option_is_mode(id))
+			return conf_value_mode_text(o->def_num, buf);
+		snprintf(buf, CONF_KEY_MAX, "%" PRId64, o->def_num);
+		return buf;
+	}
 }
 
 void *

@@ -55,6 +55,9 @@ enum conf_id conf_option_find_letter(char letter);
 bool conf_option_is_mode(enum conf_id id);
 /* True for an option that takes one of the words in `arg`. */
 bool conf_option_is_choice(enum conf_id id);
+/* The default as a config file has it, "" for none; switches are "true" and "false". buf
+ * holds CONF_KEY_MAX. */
+const char *conf_option_default(enum conf_id id, char *buf);
 /* Where the option lives in `c`. */
 void *conf_option_member(struct conf *c, enum conf_id id);
 const void *conf_option_value(const struct conf *c, enum conf_id id);

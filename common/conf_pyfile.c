@@ -5,9 +5,9 @@
 #include "common/conf_compat.h"
 #include "common/conf_file.h"
 #include "common/conf_option.h"
+#include "common/conf_pyfile_script.h"
 #include "common/conf_set.h"
 #include "common/strlist.h"
-#include "conf_pyfile_script.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -227,3 +227,10 @@ conf_value_size_text(int64_t bytes, char *buf)
 	snprintf(buf, CONF_VALUE_TEXT_MAX, "%" PRId64, bytes);
 	return buf;
 }
+
+const char *
+conf_value_mode_text(int64_t mode, char *buf)
+{
+	snprintf(buf, CONF_VALUE_TEXT_MAX, "%#" PRIo64, (uint64_t)mode);
+	return buf;
+}

@@ -20,3 +20,4 @@ NODISCARD int conf_value_bool(const char *s, bool *out);
 /* The shortest exact text that the parser reads back; buf holds CONF_VALUE_TEXT_MAX. */
 const char *conf_value_duration_text(int64_t ms, char *buf);
 const char *conf_value_size_text(int64_t bytes, char *buf);
+const char *conf_value_mode_text(int64_t mode, char *buf);
