@@ -155,8 +155,12 @@ field_store(
 	f->value = (struct span){(uint32_t)(value.p - base), (uint32_t)value.n};
 	f->id = (uint16_t)fields_lookup((struct str){line.p, name_len});
 	f->flags = 0;
-	if (f->id == FIELD_PROXY || ((seen & CHAR_UNDERSCORE) && !lim->keep_underscores))
+	if ((seen & CHAR_UNDERSCORE) && lim->refuse_underscores)
+		return line_fail(h, 400, "an underscore in a field name");
+	if (f->id == FIELD_PROXY || ((seen & CHAR_UNDERSCORE) && !lim->keep_underscores)) {
 		f->flags = FIELD_DROPPED;
+		h->n_dropped++;
+	}
 	if (f->id != FIELD_OTHER) {
 		uint64_t bit = (uint64_t)1 << f->id;
 

@@ -41,7 +41,8 @@ struct head_limits {
 	uint32_t fields;     /* number of fields, at most HEAD_FIELDS_MAX: over it 431 */
 	uint32_t field_size; /* one field line in bytes, CRLF not counted: over it 431 */
 	uint32_t total;      /* whole head in bytes: over it 431 */
-	bool keep_underscores; /* --header-map dangerous: names with `_` reach the app */
+	bool keep_underscores;   /* --header-map dangerous: names with `_` reach the app */
+	bool refuse_underscores; /* --header-map refuse: they are a 400 */
 };
 
 enum target_form { TARGET_ORIGIN, TARGET_ABSOLUTE, TARGET_AUTHORITY, TARGET_ASTERISK };
@@ -65,6 +66,7 @@ struct head {
 	bool has_length;
 	bool chunked;
 	uint64_t length;        /* of Content-Length; 0 without one */
+	uint32_t n_dropped;     /* fields with FIELD_DROPPED */
 	uint32_t n_fields;
 	struct field fields[HEAD_FIELDS_MAX];
 

@@ -11,6 +11,8 @@
 
 #include <stdio.h>
 
+#define MIN_RATE_AFTER_NS 5000000000u
+
 void
 conn_count_tls_in(struct conn *c, struct req *r)
 {
@@ -199,6 +201,18 @@ read_once(struct conn *c, char **at, bool *in_place)
 	return conn_read(c, *at, n);
 }
 
+/* --body-min-rate: a client that sends something now and then never meets the pause
+ * timeout, but must not hold its place for hours either. The first seconds are free. */
+static bool
+too_slow(struct conn *c)
+{
+	const uint64_t least = (uint64_t)c->net->conf->body_min_rate;
+	const uint64_t took = net_now(c->net) - c->req->start_ns;
+
+	return least > 0 && took > MIN_RATE_AFTER_NS &&
+	       body_received(c->req->body) < least * (took / 1000000000u);
+}
+
 bool
 conn_receive_body(struct conn *c)
 {
@@ -214,8 +228,13 @@ conn_receive_body(struct conn *c)
 		return false;
 	if (c->state != CONN_REQUEST || c->req != r || r->taken_over)
 		return false;
-	if (got > 0 && !c->input_done)
+	if (got > 0 && !c->input_done) {
 		timer_set(c->net->timers, &c->timer, TIMER_BODY, net_now(c->net));
+		if (too_slow(c)) {
+			conn_body_broken(c, 408, "the request body comes too slowly", false);
+			return false;
+		}
+	}
 	if (!r->with_app && !r->finished && may_start(c))
 		req_start(r);
 	else if (got > 0)

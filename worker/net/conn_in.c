@@ -241,6 +241,12 @@ head_complete(struct conn *c, size_t used)
 	atomic_store_explicit(&r->counts.in_head, used, memory_order_relaxed);
 	if (r->keepalive_seq > 0)
 		stat_add(net->seg, STAT_keepalive_reuse, 1);
+	if (r->head.n_dropped > 0)
+		stat_add(net->seg, STAT_fields_dropped, r->head.n_dropped);
+	if (net->conf->max_http_version[2] == '0') { /* 1.0 at most: what 1.1 added is off */
+		r->head.http11 = false;
+		r->head.keep_alive = false;
+	}
 	forward_apply(r);
 	conn_begin_body(c, r->buffer + used, rest);
 }

@@ -177,6 +177,7 @@ limits_configure(struct net *net)
 			      : 65535,
 	    .total = (uint32_t)c->limit_request_head,
 	    .keep_underscores = strcmp(c->header_map, "dangerous") == 0,
+	    .refuse_underscores = strcmp(c->header_map, "refuse") == 0,
 	};
 }
 
