@@ -37,7 +37,7 @@ struct transport {
 	const struct transport_ops *ops;
 	int fd;
 	uint8_t want;      /* after EAGAIN: WANT_READ or WANT_WRITE */
-	void *tls;         /* SSL *, owned; NULL for plain */
+	void *tls;         /* struct tls of tls.c, owned; NULL for plain */
 	uint64_t wire_in;  /* bytes read from the socket, TLS framing and handshake included */
 	uint64_t wire_out; /* bytes the kernel took */
 };
