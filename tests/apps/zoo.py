@@ -63,13 +63,16 @@ def pieces(size):
 
 
 def big(environ, start_response, q):
-    """size bytes: kind=bytes (one object), gen (many, no length), list, file."""
+    """size bytes: kind=bytes (one object), list (sized), gen, length, file."""
     size, kind = int(q["size"]), q.get("kind", "bytes")
     ident = q.get("id", "-")
     if kind == "bytes":
         data = (BLOCK * (size // len(BLOCK) + 1))[:size]
         start_response("200 OK", [("Content-Type", "application/octet-stream")])
         return Closing([data], ident)
+    if kind == "list":
+        start_response("200 OK", [("Content-Type", "application/octet-stream")])
+        return [BLOCK[: size // 2], BLOCK[: size - size // 2]]
     if kind == "length":
         start_response("200 OK", [("Content-Length", str(size))])
         return Closing(pieces(size), ident)

@@ -58,17 +58,17 @@ class Factory:
                 server.stop()
             except AssertionError as error:
                 errors.append(str(error))
+        for server in self.servers:
+            server.kill()
         assert not errors, "\n".join(errors)
         check_no_orphans()
 
 
 def check_no_orphans():
     """As their reaper we inherit what a master left behind."""
-    known = {os.getpid()}
-    orphans = [p for p in procfs.children(os.getpid()) if p not in known]
-    commands = {p: procfs.command(p) for p in orphans}
-    mine = {p: c for p, c in commands.items() if "shoal" in c and "pytest" not in c}
-    assert not mine, f"orphan processes: {mine}"
+    orphans = set(procfs.children(os.getpid())) - Server.running
+    commands = {pid: procfs.command(pid) for pid in orphans}
+    assert not commands, f"orphan processes: {commands}"
 
 
 @pytest.fixture

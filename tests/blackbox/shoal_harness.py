@@ -32,7 +32,7 @@ SANITIZER = re.compile(
     r"ERROR: \w*Sanitizer|: runtime error: |WARNING: ThreadSanitizer|==\d+==ERROR"
 )
 BAD_LINE = re.compile(r"\[(ERROR|CRITICAL|ALERT)\]|\b(alert|crit)\b.*:", re.IGNORECASE)
-WORKER_READY = re.compile(r"worker: ready ")
+WORKER_READY = re.compile(r": worker ready ")
 PR_SET_CHILD_SUBREAPER = 36
 
 
@@ -61,6 +61,8 @@ def server_environment(extra=None):
 
 class Server:
     """One running instance on a listening socket the test made (port 0: no race)."""
+
+    running = set()  # masters that belong to a fixture still in use
 
     def __init__(self, app, *options, tmp, env=None, workers=1, bind="tcp", cwd=None):
         self.app, self.options, self.tmp = app, [str(o) for o in options], Path(tmp)
@@ -93,6 +95,7 @@ class Server:
             start_new_session=True,
             pass_fds=[self.listener.fileno()] if self.listener else [],
         )
+        Server.running.add(self.pid)
         self.reader = threading.Thread(target=self._read_log, daemon=True)
         self.reader.start()
         try:
@@ -330,6 +333,7 @@ class Server:
         if self.process:
             self.process.wait(5)
             self.reader.join(2)
+            Server.running.discard(self.pid)
 
 
 def run_to_end(*args, env=None, timeout=15, pass_fds=(), cwd=APPS):

@@ -54,13 +54,13 @@ def test_trailers_never_become_headers(echo):
     """CVE-2023-41419, CVE-2025-58068."""
     with echo.connect() as conn:
         conn.send(
-            TE + "\r\n5\r\nhello\r\n0\r\nX-Admin: 1\r\nCookie: a=b\r\n\r\n" + INNER
+            TE + "\r\n5\r\nhello\r\n0\r\nX-Admin: 1\r\nX-Real-Ip: ::\r\n\r\n" + INNER
         )
         first = json.loads(conn.response("POST").body)
         second = json.loads(conn.response().body)
     assert first["body"] == "hello"
     for saw in (first, second):
-        assert not {"x-admin", "cookie"} & set(saw["headers"])
+        assert not {"x-admin", "x-real-ip"} & set(saw["headers"])
     assert second["path"] == "/smuggled"
 
 

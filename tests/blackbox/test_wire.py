@@ -491,8 +491,9 @@ def test_own_date_server_and_case_are_kept(zoo):
     assert (b"X-MiXed", b"as is") in answer.headers
 
 
-def test_single_item_gets_its_length(zoo):
-    assert zoo.ask("/big?size=1000").framing == "length"
+def test_sized_result_gets_its_length(zoo):
+    answer = zoo.ask("/big?size=1000&kind=list")
+    assert (answer.framing, len(answer.body)) == ("length", 1000)
 
 
 def test_application_can_close(zoo):
