@@ -4,6 +4,7 @@
 
 #include "worker/net/access_atoms.h"
 
+#include <locale.h>
 #include <stdio.h>
 #include <time.h>
 
@@ -45,6 +46,7 @@ struct access_format {
 	struct step steps[STEPS_MAX];
 	int64_t second; /* what the date strings below say */
 	char clf[40], eventlet[32], iso[40], pid[16];
+	locale_t c_locale; /* owned; the application may change the process's */
 	struct access_ctx ctx;
 };
 
@@ -153,8 +155,9 @@ access_format_create(const char *spec, bool forwarded_for, struct err *e)
 	snprintf(f->pid, sizeof(f->pid), "%d", (int)getpid());
 	f->ctx.pid = str_of(f->pid);
 	f->spec = strdup(spec);
-	if (f->spec == NULL || compile(f, e) < 0) {
-		if (f->spec == NULL)
+	f->c_locale = newlocale(LC_TIME_MASK, "C", NULL);
+	if (f->spec == NULL || f->c_locale == NULL || compile(f, e) < 0) {
+		if (f->spec == NULL || f->c_locale == NULL)
 			err_set(e, "no memory");
 		access_format_destroy(f);
 		return NULL;
@@ -167,6 +170,8 @@ access_format_destroy(struct access_format *f)
 {
 	if (f == NULL)
 		return;
+	if (f->c_locale != NULL)
+		freelocale(f->c_locale);
 	free(f->spec);
 	free(f);
 }
@@ -178,12 +183,13 @@ dates_update(struct access_format *f, int64_t second)
 	struct tm tm;
 
 	localtime_r(&when, &tm);
-	f->ctx.clf = (struct str){
-	    f->clf, strftime(f->clf, sizeof(f->clf), "[%d/%b/%Y:%H:%M:%S %z]", &tm)};
-	f->ctx.eventlet = (struct str){f->eventlet,
-	    strftime(f->eventlet, sizeof(f->eventlet), "%d/%b/%Y %H:%M:%S", &tm)};
-	f->ctx.iso = (struct str){
-	    f->iso, strftime(f->iso, sizeof(f->iso), "%Y-%m-%dT%H:%M:%S%z", &tm)};
+	f->ctx.clf = (struct str){f->clf,
+	    strftime_l(f->clf, sizeof(f->clf), "[%d/%b/%Y:%H:%M:%S %z]", &tm, f->c_locale)};
+	f->ctx.eventlet =
+	    (struct str){f->eventlet, strftime_l(f->eventlet, sizeof(f->eventlet),
+					  "%d/%b/%Y %H:%M:%S", &tm, f->c_locale)};
+	f->ctx.iso = (struct str){f->iso,
+	    strftime_l(f->iso, sizeof(f->iso), "%Y-%m-%dT%H:%M:%S%z", &tm, f->c_locale)};
 	f->second = second;
 }
 
