@@ -29,19 +29,15 @@
 
 const uint8_t chars_class[256] = {CLASS64(0), CLASS64(64), CLASS64(128), CLASS64(192)};
 
-#define EACH_BYTE(b) (0x0101010101010101u * (b))
-
-/* Flags bytes < 0x20 and 0x7f of eight at once: exact when nothing is flagged, and HTAB is
- * among the flagged, so a hit is looked at again byte by byte. */
+/* The high bit of a byte is set if the byte is < 0x20 or 0x7f. HTAB is among those, and a
+ * carry may flag a neighbour of one: so a hit is looked at again byte by byte. */
 static inline uint64_t
 word_suspect(const char *p)
 {
-	uint64_t w, del;
+	uint64_t w;
 
 	memcpy(&w, p, sizeof(w));
-	del = w ^ EACH_BYTE(0x7f);
-	return (((w - EACH_BYTE(0x20)) & ~w) | ((del - EACH_BYTE(1)) & ~del)) &
-	       EACH_BYTE(0x80);
+	return ((w - CHARS_EACH(0x20)) | (w + CHARS_EACH(1))) & ~w;
 }
 
 static bool
@@ -58,17 +54,15 @@ bool
 chars_value_ok(struct str s)
 {
 	const char *p = s.p;
-	size_t n = s.n;
+	uint64_t suspect = 0;
 
-	for (; n >= 8; p += 8, n -= 8) {
-		if (UNLIKELY(word_suspect(p)) && !bytes_value_ok(p, 8))
-			return false;
-	}
-	if (n == 0)
-		return true;
-	if (s.n >= 8 && LIKELY(!word_suspect(s.p + s.n - 8)))
-		return true;
-	return bytes_value_ok(p, n);
+	if (s.n < 8)
+		return bytes_value_ok(s.p, s.n);
+	for (size_t n = s.n; n > 8; p += 8, n -= 8)
+		suspect |= word_suspect(p);
+	/* The last eight, some of them for the second time. */
+	suspect |= word_suspect(s.p + s.n - 8);
+	return LIKELY(!(suspect & CHARS_EACH(0x80))) || bytes_value_ok(s.p, s.n);
 }
 
 bool
@@ -77,18 +71,6 @@ chars_token_ok(struct str s)
 	uint8_t seen;
 
 	return s.n > 0 && chars_token(s.p, s.n, &seen) == s.n;
-}
-
-struct str
-chars_trim(struct str s)
-{
-	while (s.n > 0 && (s.p[0] == ' ' || s.p[0] == '\t')) {
-		s.p++;
-		s.n--;
-	}
-	while (s.n > 0 && (s.p[s.n - 1] == ' ' || s.p[s.n - 1] == '\t'))
-		s.n--;
-	return s;
 }
 
 bool

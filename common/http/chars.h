@@ -2,6 +2,8 @@
  * SPDX-License-Identifier: MIT */
 #pragma once
 
+#include <endian.h>
+
 #include "common/base.h"
 
 enum char_class {
@@ -37,12 +39,39 @@ chars_lower(char c)
 	return c >= 'A' && c <= 'Z' ? (char)(c | 0x20) : c;
 }
 
-/* Length of the token that p[0..n) starts with; the classes of its bytes are put into
- * *seen. */
+/* Eight bytes of b each. */
+#define CHARS_EACH(b) (0x0101010101010101u * (uint64_t)(b))
+
+/* How many bytes p[0..n) starts with are letters or `-`, as most field names are
+ * throughout. Only whole groups of eight are looked at: it may be fewer than there are. */
+static inline size_t
+chars_letters(const char *p, size_t n)
+{
+	size_t i = 0;
+
+	for (; n - i >= 8; i += 8) {
+		uint64_t w, seven, letter, dash, stop;
+
+		memcpy(&w, p + i, sizeof(w));
+		w = le64toh(w);
+		/* Per byte, the high bit says: letter; not dash; neither, or not ASCII. */
+		seven = (w | CHARS_EACH(0x20)) & CHARS_EACH(0x7f);
+		letter =
+		    (seven + CHARS_EACH(0x80 - 'a')) & ~(seven + CHARS_EACH(0x7f - 'z'));
+		dash = (w & CHARS_EACH(0x7f)) ^ CHARS_EACH('-');
+		stop = ((~letter & (dash + CHARS_EACH(0x7f))) | w) & CHARS_EACH(0x80);
+		if (stop)
+			return i + (size_t)__builtin_ctzll(stop) / 8;
+	}
+	return i;
+}
+
+/* Length of the token that p[0..n) starts with. *seen: all classes of its bytes, but for
+ * the letters and `-` in front. */
 static inline size_t
 chars_token(const char *p, size_t n, uint8_t *seen)
 {
-	size_t i = 0;
+	size_t i = chars_letters(p, n);
 	uint8_t acc = 0;
 
 	for (; i < n; i++) {
@@ -56,12 +85,23 @@ chars_token(const char *p, size_t n, uint8_t *seen)
 	return i;
 }
 
+/* s without SP and HTAB around it; no other byte is white space here. */
+static inline struct str
+chars_trim(struct str s)
+{
+	while (s.n > 0 && (s.p[0] == ' ' || s.p[0] == '\t')) {
+		s.p++;
+		s.n--;
+	}
+	while (s.n > 0 && (s.p[s.n - 1] == ' ' || s.p[s.n - 1] == '\t'))
+		s.n--;
+	return s;
+}
+
 /* True when all of s may stand in a field value (RFC 9110 5.5). */
 bool chars_value_ok(struct str s);
 /* True when s is a token of at least one byte. */
 bool chars_token_ok(struct str s);
-/* s without SP and HTAB around it; no other byte is white space here. */
-struct str chars_trim(struct str s);
 /* lower must be in lower case. */
 bool chars_equal_nocase(struct str s, struct str lower);
 /* Takes the next member off a comma-separated list, trimmed, possibly empty; false when the

@@ -2,12 +2,14 @@
  * SPDX-License-Identifier: MIT */
 #include "common/http/fields.h"
 
+#include "common/http/chars.h"
+
 _Static_assert(FIELD_COUNT <= 64, "struct head keeps a bit per field");
 
 #define NAME_MAX_KNOWN 24
 
 static const struct known {
-	char name[NAME_MAX_KNOWN]; /* padded with NUL to whole words */
+	char name[NAME_MAX_KNOWN];
 	uint8_t len;
 } known[FIELD_COUNT] = {
 #define FIELD(id, name, flags) [FIELD_##id] = {name, sizeof(name) - 1},
@@ -54,6 +56,33 @@ static const uint8_t slots[128] = {
     [116] = FIELD_UPGRADE,
 };
 
+static inline uint64_t
+word_at(const char *p)
+{
+	uint64_t w;
+
+	memcpy(&w, p, sizeof(w));
+	return w;
+}
+
+/* Among token characters only an upper-case letter becomes a known one by 0x20: `-` would
+ * also come from CR, which no token contains. Both are of the same length n >= 2. */
+static inline bool
+same_name(const char *name, const char *lower, size_t n)
+{
+	uint64_t diff = 0;
+
+	if (n >= 8) {
+		for (size_t i = 0; n - i > 8; i += 8)
+			diff |= (word_at(name + i) | CHARS_EACH(0x20)) ^ word_at(lower + i);
+		diff |= (word_at(name + n - 8) | CHARS_EACH(0x20)) ^ word_at(lower + n - 8);
+		return diff == 0;
+	}
+	for (size_t i = 0; i < n; i++)
+		diff |= (uint64_t)((name[i] | 0x20) ^ lower[i]);
+	return diff == 0;
+}
+
 enum field_id
 fields_lookup(struct str name)
 {
@@ -64,15 +93,8 @@ fields_lookup(struct str name)
 
 	id = slots[((unsigned)name.n + first + last * 24) & (ARRAY_LEN(slots) - 1)];
 	k = &known[id];
-	if (name.n != k->len)
+	if (name.n != k->len || !same_name(name.p, k->name, name.n))
 		return FIELD_OTHER;
-	/* Among token characters only an upper-case letter becomes another known one by
-	 * 0x20:
-	 * `-` would also come from CR, which no token contains. */
-	for (size_t i = 0; i < name.n; i++) {
-		if ((name.p[i] | 0x20) != k->name[i])
-			return FIELD_OTHER;
-	}
 	return id;
 }
 

@@ -143,7 +143,8 @@ field_store(
 	struct field *f = &h->fields[h->n_fields];
 	struct str value;
 
-	if (name_len == 0 || name_len == line.n || line.p[name_len] != ':')
+	/* Behind the line is its CR, so the byte behind the name can be read. */
+	if (UNLIKELY(name_len == 0 || line.p[name_len] != ':'))
 		return line_fail(h, 400,
 		    line.p[0] == ' ' || line.p[0] == '\t' ? "folded field"
 							  : "malformed field name");
@@ -172,29 +173,67 @@ field_store(
 	return LINE_OK;
 }
 
-/* One line of the field section; HEAD_DONE with state HEAD_COMPLETE after the last. */
+/* The usual case of line_take: a complete line, seen for the first time, within all limits.
+ * Whatever is not usual is left to line_take, which starts over. */
+static inline bool
+line_quick(struct head *h, const struct head_limits *lim, struct str in, struct str *line)
+{
+	const char *p = in.p + h->line_start, *lf;
+	size_t left = in.n - h->line_start, n;
+
+	if (h->scanned > h->line_start || left == 0)
+		return false;
+	lf = memchr(p, '\n', left);
+	if (UNLIKELY(!lf || lf == p || lf[-1] != '\r'))
+		return false;
+	n = (size_t)(lf - p) - 1;
+	if (UNLIKELY(n > lim->field_size || h->line_start - h->start + n + 2 > lim->total))
+		return false;
+	h->scanned = h->line_start + (uint32_t)n + 2;
+	*line = (struct str){p, n};
+	return true;
+}
+
 static enum head_result
-field_take(struct head *h, const struct head_limits *lim, struct str in)
+line_careful(struct head *h, const struct head_limits *lim, struct str in, struct str *line)
 {
 	uint32_t room = lim->total - MIN(lim->total, h->line_start - h->start);
-	struct str line;
 	enum line_result r;
 
 	/* The CRLF belongs to the total. A line of two bytes may still be the last. */
-	r = line_take(h, in, MIN(lim->field_size, room - MIN(room, 2)), 431, &line);
+	r = line_take(h, in, MIN(lim->field_size, room - MIN(room, 2)), 431, line);
 	if (r != LINE_OK)
 		return r == LINE_MORE ? HEAD_MORE : HEAD_ERROR;
 	if (h->scanned - h->start > lim->total)
 		return fail(h, 431, "head too long");
-	h->line_start = h->scanned;
-	if (line.n == 0) {
-		h->end = h->line_start;
-		h->state = HEAD_COMPLETE;
-		return HEAD_DONE;
+	return HEAD_DONE;
+}
+
+/* The lines of the field section; HEAD_DONE behind the empty one. */
+static enum head_result
+fields_take(struct head *h, const struct head_limits *lim, struct str in)
+{
+	uint32_t max = MIN(lim->fields, HEAD_FIELDS_MAX);
+	struct str line;
+
+	for (;;) {
+		if (!line_quick(h, lim, in, &line)) {
+			enum head_result r = line_careful(h, lim, in, &line);
+
+			if (r != HEAD_DONE)
+				return r;
+		}
+		h->line_start = h->scanned;
+		if (line.n == 0)
+			break;
+		if (h->n_fields >= max)
+			return fail(h, 431, "too many fields");
+		if (field_store(h, lim, in.p, line) != LINE_OK)
+			return HEAD_ERROR;
 	}
-	if (h->n_fields >= MIN(lim->fields, HEAD_FIELDS_MAX))
-		return fail(h, 431, "too many fields");
-	return field_store(h, lim, in.p, line) == LINE_OK ? HEAD_DONE : HEAD_ERROR;
+	h->end = h->line_start;
+	h->state = HEAD_COMPLETE;
+	return HEAD_DONE;
 }
 
 enum head_result
@@ -210,8 +249,8 @@ head_parse(struct head *h, const struct head_limits *lim, const char *buf, size_
 		r = start_parse(h, in);
 	if (r == HEAD_DONE && h->state == HEAD_REQUEST_LINE)
 		r = request_line_take(h, lim, in);
-	while (r == HEAD_DONE && h->state == HEAD_FIELDS)
-		r = field_take(h, lim, in);
+	if (r == HEAD_DONE && h->state == HEAD_FIELDS)
+		r = fields_take(h, lim, in);
 	if (r != HEAD_DONE)
 		return r;
 	status = framing_decide(h, buf);
