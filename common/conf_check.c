@@ -70,6 +70,9 @@ conf_check_app(const char *app, struct err *e)
 	const char *attr, *call;
 	struct str module, name;
 
+	if (app == NULL)
+		return err_set(e, "APP is missing: name the application, as in \"shoal "
+				  "shop.wsgi:application\"");
 	for (const char *p = app; *p != '\0'; p++)
 		if ((unsigned char)*p < 0x20 || *p == 0x7f)
 			return err_set(e, "APP: expected text without control characters");
@@ -189,15 +192,6 @@ complete_bind(struct conf *c, struct err *e)
 	return 0;
 }
 
-static int
-check_app_present(const struct conf *c, struct err *e)
-{
-	if (c->app == NULL)
-		return err_set(e, "APP is missing: name the application, as in \"shoal "
-				  "shop.wsgi:application\"");
-	return conf_check_app(c->app, e);
-}
-
 int
 conf_check(struct conf *c, struct strlist *notices, struct err *e)
 {
@@ -206,8 +200,7 @@ conf_check(struct conf *c, struct strlist *notices, struct err *e)
 		    "--worker-class %s (%s): has no effect: --threads decides how requests "
 		    "run",
 		    c->worker_class, origin_of(c, CONF_worker_class));
-	if (check_app_present(c, e) != 0 || complete_bind(c, e) != 0 ||
-	    check_limits(c, e) != 0)
+	if (complete_bind(c, e) != 0 || check_limits(c, e) != 0)
 		return -1;
 	if (check_directory(c, CONF_chdir, e) != 0 ||
 	    check_directory(c, CONF_body_dir, e) != 0)

@@ -10,6 +10,6 @@
  * -1: as for conf_set.h, one line.
  */
 NODISCARD int conf_check(struct conf *c, struct strlist *notices, struct err *e);
-/* APP as far as it can be told without Python: MODULE[:ATTR], MODULE:FACTORY(...),
- * PATH/FILE.py[:ATTR]. */
+/* APP (NULL: missing) as far as it can be told without Python: MODULE[:ATTR],
+ * MODULE:FACTORY(...), PATH/FILE.py[:ATTR]. */
 NODISCARD int conf_check_app(const char *app, struct err *e);

@@ -97,7 +97,8 @@ take_notices(struct strlist *to, const struct strlist *from)
 }
 
 static int
-load_all(struct conf *c, const struct sources *s, struct strlist *notices, struct err *e)
+load_all(struct conf *c, const struct sources *s, enum conf_what what,
+    struct strlist *notices, struct err *e)
 {
 	take_notices(notices, &s->gunicorn.notices);
 	take_notices(notices, &s->cli.notices);
@@ -107,7 +108,10 @@ load_all(struct conf *c, const struct sources *s, struct strlist *notices, struc
 		return -1;
 	if (conf_cli_apply(&s->cli, c, e) != 0 || apply_app(c, s, e) != 0)
 		return -1;
-	return conf_check(c, notices, e);
+	if (conf_check(c, notices, e) != 0)
+		return -1;
+	/* What is in effect can be shown for no application in particular. */
+	return what == CONF_PRINT && c->app == NULL ? 0 : conf_check_app(c->app, e);
 }
 
 int
@@ -122,7 +126,7 @@ conf_load(struct conf *c, int argc, char **argv, struct conf_action *action, str
 	if (rc == 0) {
 		action->what = s.cli.what != CONF_RUN ? s.cli.what : s.gunicorn.what;
 		if (action->what != CONF_HELP && action->what != CONF_VERSION)
-			rc = load_all(c, &s, &action->notices, e);
+			rc = load_all(c, &s, action->what, &action->notices, e);
 	}
 	conf_cli_finish(&s.cli);
 	conf_cli_finish(&s.gunicorn);

@@ -9,6 +9,7 @@
 #include "common/log.h"
 #include "common/strlist.h"
 
+#include <arpa/inet.h>
 #include <inttypes.h>
 #include <stdio.h>
 
@@ -49,6 +50,40 @@ check_absolute(const char *text, struct err *e)
 	return 0;
 }
 
+/* An address or a network of either family. */
+static bool
+is_network(const char *text)
+{
+	char host[INET6_ADDRSTRLEN];
+	size_t n = strcspn(text, "/");
+	unsigned char bytes[sizeof(struct in6_addr)];
+	int64_t bits = 0;
+	bool four, six;
+
+	if (n >= sizeof(host))
+		return false;
+	memcpy(host, text, n);
+	host[n] = '\0';
+	four = inet_pton(AF_INET, host, bytes) == 1;
+	six = inet_pton(AF_INET6, host, bytes) == 1;
+	if (text[n] == '/' && conf_value_int(text + n + 1, &bits) != 0)
+		return false;
+	return (four || six) && bits >= 0 && bits <= (four ? 32 : 128);
+}
+
+static int
+check_networks(const char *text, struct err *e)
+{
+	AUTO_FREE char *copy = strdup(text);
+	char *rest = copy, *item;
+
+	while (copy != NULL && (item = strsep(&rest, ", ")) != NULL)
+		if (*item != '\0' && strcmp(item, "*") != 0 && !is_network(item))
+			return err_set(
+			    e, "expected addresses or networks separated by commas, or *");
+	return 0;
+}
+
 static text_check_fn *const text_checks[CONF_COUNT] = {
     [CONF_bind] = check_bind,
     [CONF_env] = check_assignment,
@@ -56,6 +91,7 @@ static text_check_fn *const text_checks[CONF_COUNT] = {
     [CONF_log_level] = check_log_level,
     [CONF_health_path] = check_absolute,
     [CONF_root_path] = check_absolute,
+    [CONF_forwarded_allow_ips] = check_networks,
     [CONF_worker_class] = conf_compat_check_class,
 };
 

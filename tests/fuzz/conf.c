@@ -36,7 +36,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 	conf_init(&c);
 	if (conf_file_apply_json(&c, "fuzz.json", text, &e) == 0) {
 		check_round_trip(&c);
-		if (conf_check(&c, &notices, &e) != 0 && e.text[0] == '\0')
+		if ((conf_check(&c, &notices, &e) != 0 || conf_check_app(c.app, &e) != 0) &&
+		    e.text[0] == '\0')
 			abort();
 	} else if (e.text[0] == '\0') {
 		abort();

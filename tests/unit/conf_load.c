@@ -43,6 +43,8 @@ static const struct {
     {{A("a:b"), E("WEB_CONCURRENCY=3")}, "workers", "3", "WEB_CONCURRENCY"},
     {{A("a:b"), E("FORWARDED_ALLOW_IPS=*")}, "forwarded_allow_ips", "\"*\"",
 	"FORWARDED_ALLOW_IPS"},
+    {{A("--forwarded-allow-ips=::1,10.0.0.0/8, 192.0.2.1", "a:b")}, "forwarded_allow_ips",
+	"\"::1,10.0.0.0/8, 192.0.2.1\"", "command line"},
     {{A("a:b"), E("WEB_CONCURRENCY=3", "SHOAL_WORKERS=4")}, "workers", "4",
 	"SHOAL_WORKERS"},
     {{A("a:b"), E("SHOAL_WORKERS=")}, "workers", "1", NULL},
@@ -152,6 +154,7 @@ static const struct {
     {{A("--version"), E("SHOAL_WORKERS=x")}, CONF_VERSION},
     {{A("--check-config", "a:b")}, CONF_CHECK},
     {{A("a:b", "--print-config")}, CONF_PRINT},
+    {{A("--print-config")}, CONF_PRINT},
     {{A("a:b"), E("GUNICORN_CMD_ARGS=--check-config")}, CONF_CHECK},
 };
 

@@ -2,6 +2,7 @@
  * SPDX-License-Identifier: MIT */
 #include "tests/unit/conf_input.h"
 
+#define NETWORKS "expected addresses or networks separated by commas, or *"
 #define DURATION "expected a duration such as 30, 30s or 1h30m, at least "
 #define NO_GREEN "green threads are not supported yet; use --threads N"
 #define NO_ASGI "only WSGI applications are served; run an ASGI application with uvicorn"
@@ -60,6 +61,10 @@ static const struct {
     {{A("a:b", "-e", "novalue")}, "--env \"novalue\" (command line): expected NAME=VALUE"},
     {{A("a:b", "--health-path", "ok")},
 	"--health-path \"ok\" (command line): expected a path that begins with /"},
+    {{A("a:b", "--forwarded-allow-ips", "10.0.0.0/33")},
+	"--forwarded-allow-ips \"10.0.0.0/33\" (command line): " NETWORKS},
+    {{A("a:b"), E("FORWARDED_ALLOW_IPS=::1,proxy")},
+	"--forwarded-allow-ips \"::1,proxy\" (FORWARDED_ALLOW_IPS): " NETWORKS},
     {{A("a:b", "-n", "x\ny")},
 	"--name \"x\ny\" (command line): expected text without control characters"},
     {{A("a:b", "--daemon=maybe")},
