@@ -27,6 +27,8 @@ fleet_start(struct fleet *f, unsigned n, struct err *e)
 			return err_set(e, "out of memory");
 		slot_start_in(s, 0);
 	}
+	/* Children that were there before us, and whose SIGCHLD is long past. */
+	fleet_reap(f);
 	return 0;
 }
 

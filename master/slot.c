@@ -190,6 +190,7 @@ on_load_timeout(struct slot *s)
 	    s->index, (long long)(s->fleet->heritage->conf.load_timeout / 1000));
 
 	s->state = SLOT_ENDING;
+	s->failed = true;
 	kill(s->pid, SIGKILL);
 	fleet_slot_failed(s->fleet, (struct str){text, (size_t)n});
 }
@@ -319,7 +320,7 @@ slot_reap(struct slot *s, int status)
 
 	read_last_words(s);
 	evtimer_del(s->timer);
-	mute = s->state == SLOT_LOADING;
+	mute = !s->was_ready && !s->failed && !s->expected;
 	/* A drain that ends any other way than with 0 has lost requests. */
 	r.expected = s->failed || (s->expected && (s->state == SLOT_ENDING || status == 0));
 	s->pid = 0;
