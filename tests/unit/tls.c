@@ -278,7 +278,8 @@ peer_leaves(void **state)
 	close(p.fds[1]);
 	p.fds[1] = -1;
 	assert_int_equal(p.t.ops->read(&p.t, buf, sizeof(buf)), 0);
-	assert_int_equal(p.t.ops->writev(&p.t, &(struct iovec){"late", 4}, 1), -1);
+	assert_int_equal(
+	    p.t.ops->writev(&p.t, &(struct iovec){(char[]){"late"}, 4}, 1), -1);
 	assert_true(errno == EPIPE || errno == ECONNRESET);
 	assert_int_equal(ERR_peek_error(), 0);
 	p.t.ops->shutdown(&p.t);
@@ -385,7 +386,7 @@ idle_memory(void **state)
 		}
 		assert_string_equal(tls_version(&idle[i]), "TLSv1.3");
 		assert_int_equal(
-		    idle[i].ops->writev(&idle[i], &(struct iovec){"x", 1}, 1), 1);
+		    idle[i].ops->writev(&idle[i], &(struct iovec){(char[]){"x"}, 1}, 1), 1);
 		assert_int_equal(idle[i].ops->read(&idle[i], &(char){0}, 1), -1);
 		fds[i] = p.fds[0];
 		SSL_free(p.client);
