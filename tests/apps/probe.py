@@ -86,6 +86,7 @@ def reads(environ, start_response):
 
 
 def broken_read(environ, start_response):
+    note("reading")
     try:
         environ["wsgi.input"].read()
     except Exception as error:

@@ -12,7 +12,7 @@ from shoal_harness import APPS
 
 @pytest.fixture(scope="module")
 def probe(module_server):
-    return module_server("probe").allow_log("wsgi.errors")
+    return module_server("probe").allow_log("wsgi.errors|cut$")
 
 
 def test_wrong_heads_are_exceptions_and_nothing_is_sent(probe):

@@ -300,10 +300,6 @@ call_wait(struct face *face, void (*ask)(struct req *r))
 	struct sleeper *s = t != NULL ? &t->sleeper : &c->foreign;
 	int rc;
 
-	if (s->efd < 0 && sleeper_open(s) < 0) {
-		PyErr_SetFromErrno(PyExc_OSError);
-		return -1;
-	}
 	Py_INCREF(face);
 	atomic_store(&c->waiter, s);
 	ask(c->req);

@@ -7,8 +7,13 @@
 
 #include "worker/net/req.h"
 
+#include <assert.h>
 #include <errno.h>
+#include <linux/futex.h>
 #include <sys/eventfd.h>
+#include <sys/syscall.h>
+
+static_assert(sizeof(_Atomic int) == 4, "the state is a futex word");
 
 int
 sleeper_open(struct sleeper *s)
@@ -26,6 +31,10 @@ sleeper_wake(struct sleeper *s)
 
 	if (was != SLEEPER_IDLE && was != SLEEPER_WAITING)
 		return;
+	if (s->efd < 0) {
+		syscall(SYS_futex, &s->state, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
+		return;
+	}
 	do {
 		n = write(s->efd, &one, sizeof(one));
 	} while (n < 0 && errno == EINTR);
@@ -41,8 +50,14 @@ sleep_without_gil(struct sleeper *s, bool (*ready)(const void *arg), const void 
 
 	/* Not AWAKE: called since the last sleep. */
 	if (atomic_compare_exchange_strong(&s->state, &state, asleep) &&
-	    (ready == NULL || !ready(arg)))
-		interrupted = read(s->efd, &count, sizeof(count)) < 0 && errno == EINTR;
+	    (ready == NULL || !ready(arg))) {
+		if (s->efd < 0)
+			syscall(SYS_futex, &s->state, FUTEX_WAIT_PRIVATE, asleep, NULL,
+			    NULL, 0);
+		else
+			interrupted =
+			    read(s->efd, &count, sizeof(count)) < 0 && errno == EINTR;
+	}
 	atomic_store(&s->state, SLEEPER_AWAKE);
 	return interrupted;
 }

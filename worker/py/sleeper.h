@@ -15,7 +15,7 @@ enum sleeper_state {
 
 /* Its memory lives as long as the process, so that a late wake-up is harmless. */
 struct sleeper {
-	int efd;           /* owned eventfd */
+	int efd; /* owned eventfd; -1: a futex does, signals do not interrupt it */
 	_Atomic int state; /* enum sleeper_state */
 };
 
