@@ -10,6 +10,7 @@ import signal
 import socket
 import ssl
 import subprocess
+import sys
 import threading
 from pathlib import Path
 
@@ -48,6 +49,7 @@ def server_environment(extra=None):
     env["PYTHONDONTWRITEBYTECODE"] = "1"
     env["PYTHONPATH"] = str(APPS)
     env["NO_COLOR"] = "1"
+    env["SHOAL_PYTHON"] = os.environ.get("SHOAL_TEST_PYTHON") or sys.executable
     if SANITIZED:
         env["SHOAL_PYTHON_LAUNCH"] = "embed"
         env["ASAN_OPTIONS"] = "detect_leaks=0:detect_stack_use_after_return=0"
@@ -197,7 +199,10 @@ class Server:
             found = [line for line in list(self.lines) if regex.search(line)]
             return found[0] if len(found) >= count else None
 
-        return wait_for(seen, timeout * SLOW, f"log line {pattern!r} in\n{self.log}")
+        try:
+            return wait_for(seen, timeout * SLOW, f"{count} x log line {pattern!r}")
+        except AssertionError as error:
+            raise AssertionError(f"{error} in\n{self.log}") from None
 
     # ---- clients ----
 
