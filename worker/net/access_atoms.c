@@ -77,15 +77,23 @@ access_atom_field(struct text *t, const struct access_ctx *c, struct str arg)
 	text_put_char(t, '-');
 }
 
-/* The server's own digits: inet_ntop is ten times as slow. */
+/* inet_ntop is ten times as slow. */
 static void
 put_ipv4(struct text *t, const unsigned char *ip)
 {
+	char buf[16], *p = buf;
+
 	for (int i = 0; i < 4; i++) {
-		if (i > 0)
-			text_put_char(t, '.');
-		text_put_number(t, ip[i]);
+		unsigned n = ip[i];
+
+		if (n >= 100)
+			*p++ = (char)('0' + n / 100);
+		if (n >= 10)
+			*p++ = (char)('0' + n / 10 % 10);
+		*p++ = (char)('0' + n % 10);
+		*p++ = '.';
 	}
+	text_put(t, buf, (size_t)(p - 1 - buf));
 }
 
 static void

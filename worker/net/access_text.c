@@ -44,26 +44,41 @@ put_special(struct text *t, unsigned char c)
 	text_put(t, esc + skip, n);
 }
 
+/* Most values need no escape and fit: copied a word at a time as they are looked at, the
+ * last word overlapping the one before. */
+static bool
+put_clean(struct text *t, const char *p, size_t n)
+{
+	uint64_t w;
+
+	if (n < sizeof(w) || n > (size_t)(t->end - t->p))
+		return false;
+	for (size_t i = 0; i + sizeof(w) <= n; i += sizeof(w)) {
+		memcpy(&w, p + i, sizeof(w));
+		if (word_is_special(w))
+			return false;
+		memcpy(t->p + i, &w, sizeof(w));
+	}
+	memcpy(&w, p + n - sizeof(w), sizeof(w));
+	if (word_is_special(w))
+		return false;
+	memcpy(t->p + n - sizeof(w), &w, sizeof(w));
+	t->p += n;
+	return true;
+}
+
 void
 text_put_escaped(struct text *t, struct str s)
 {
-	const char *p = s.p, *end = s.p + MIN(s.n, (size_t)ACCESS_FIELD_MAX);
+	size_t n = MIN(s.n, (size_t)ACCESS_FIELD_MAX);
 
-	for (;;) {
-		const char *from = p;
-		uint64_t w;
-
-		for (; end - p >= 8; p += 8) {
-			memcpy(&w, p, 8);
-			if (UNLIKELY(word_is_special(w)))
-				break;
-		}
-		while (p < end && !byte_is_special((unsigned char)*p))
-			p++;
-		text_put(t, from, (size_t)(p - from));
-		if (p == end)
-			break;
-		put_special(t, (unsigned char)*p++);
+	if (LIKELY(put_clean(t, s.p, n)))
+		n = 0;
+	for (size_t i = 0; i < n; i++) {
+		if (UNLIKELY(byte_is_special((unsigned char)s.p[i])))
+			put_special(t, (unsigned char)s.p[i]);
+		else
+			text_put_char(t, s.p[i]);
 	}
 	if (UNLIKELY(s.n > ACCESS_FIELD_MAX))
 		text_put(t, "...", 3);
@@ -74,10 +89,15 @@ text_put_number(struct text *t, uint64_t n)
 {
 	char buf[20], *p = buf + sizeof(buf);
 
+	if (n < 10) {
+		text_put_char(t, (char)('0' + n));
+		return;
+	}
 	do
 		*--p = (char)('0' + n % 10);
 	while ((n /= 10) != 0);
-	text_put(t, p, (size_t)(buf + sizeof(buf) - p));
+	while (p < buf + sizeof(buf))
+		text_put_char(t, *p++);
 }
 
 void
