@@ -4,6 +4,7 @@
 
 #include "common/bind.h"
 #include "common/conf_compat.h"
+#include "common/conf_logformat.h"
 #include "common/conf_option.h"
 #include "common/conf_value.h"
 #include "common/log.h"
@@ -85,6 +86,7 @@ check_networks(const char *text, struct err *e)
 }
 
 static text_check_fn *const text_checks[CONF_COUNT] = {
+    [CONF_access_logformat] = conf_logformat_check,
     [CONF_bind] = check_bind,
     [CONF_env] = check_assignment,
     [CONF_environ] = check_assignment,

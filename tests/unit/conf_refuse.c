@@ -65,6 +65,23 @@ static const struct {
 	"--forwarded-allow-ips \"10.0.0.0/33\" (command line): " NETWORKS},
     {{A("a:b"), E("FORWARDED_ALLOW_IPS=::1,proxy")},
 	"--forwarded-allow-ips \"::1,proxy\" (FORWARDED_ALLOW_IPS): " NETWORKS},
+    {{A("a:b", "--access-logformat", "%(h)s %(nosuch)s")},
+	"--access-logformat \"%(h)s %(nosuch)s\" (command line): there is no atom "
+	"%(nosuch)s"},
+    {{A("a:b", "--access-logformat", "%(h")},
+	"--access-logformat \"%(h\" (command line): expected ) after %(h"},
+    {{A("a:b", "--access-logformat", "%(h)x")},
+	"--access-logformat \"%(h)x\" (command line): expected s, d or f after %(h)"},
+    {{A("a:b", "--access-logformat", "%h")}, "--access-logformat \"%h\" (command line): "
+					     "expected %(atom)s or %% where there is a %"},
+    {{A("a:b", "--access-logformat", "%({server}o)s")},
+	"--access-logformat \"%({server}o)s\" (command line): there is no %({server}o)s, "
+	"only "
+	"request fields, %({name}i)s"},
+    {{A("a:b", "--access-logformat", "jsn")},
+	"--access-logformat \"jsn\" (command line): expected combined, eventlet, json or a "
+	"format "
+	"with %(atom)s"},
     {{A("a:b", "-n", "x\ny")},
 	"--name \"x\ny\" (command line): expected text without control characters"},
     {{A("a:b", "--daemon=maybe")},

@@ -255,48 +255,10 @@ static const struct {
 	struct str name;
 	atom_fn *fn;
 } atoms[] = {
-    /* gunicorn's */
-    {STR("h"), atom_client},
-    {STR("l"), atom_dash},
-    {STR("u"), atom_dash},
-    {STR("t"), atom_clf_time},
-    {STR("r"), atom_request_line},
-    {STR("s"), atom_status},
-    {STR("m"), atom_method},
-    {STR("U"), atom_path},
-    {STR("q"), atom_query},
-    {STR("H"), atom_protocol},
-    {STR("b"), atom_body},
-    {STR("B"), atom_body},
-    {STR("f"), atom_referer},
-    {STR("a"), atom_agent},
-    {STR("T"), atom_seconds},
-    {STR("M"), atom_milliseconds},
-    {STR("D"), atom_microseconds},
-    {STR("L"), atom_seconds_fraction},
-    {STR("p"), atom_pid},
-    /* eventlet's */
-    {STR("client_ip"), atom_client},
-    {STR("client_port"), atom_port},
-    {STR("date_time"), atom_eventlet_time},
-    {STR("request_line"), atom_request_line},
-    {STR("status_code"), atom_status},
-    {STR("body_length"), atom_body},
-    {STR("wall_seconds"), atom_seconds_fraction},
-    /* the server's own */
-    {STR("time"), atom_iso_time},
-    {STR("scheme"), atom_scheme},
-    {STR("sent"), atom_sent},
-    {STR("body"), atom_body},
-    {STR("in"), atom_in},
-    {STR("in_body"), atom_in_body},
-    {STR("tls_in"), atom_tls_in},
-    {STR("tls_out"), atom_tls_out},
-    {STR("outcome"), atom_outcome},
-    {STR("reason"), atom_reason},
-    {STR("ttfb"), atom_ttfb},
-    {STR("app"), atom_app_us},
-    {STR("id"), atom_request_id},
+#undef ATOM
+#define ATOM(name, what) {STR(name), atom_##what},
+#include "common/access_atoms.def"
+#undef ATOM
 };
 
 atom_fn *
