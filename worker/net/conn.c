@@ -253,17 +253,26 @@ answered(struct conn *c)
 		conn_linger(c);
 }
 
+/* One timer serves a request's connection: while output is stuck it is the client's time to
+ * take some, otherwise its time to send body. */
+void
+conn_time_body(struct conn *c)
+{
+	if (c->writing)
+		return;
+	if (c->state == CONN_REQUEST && !c->input_done && !c->paused)
+		timer_set(c->net->timers, &c->timer, TIMER_BODY, net_now(c->net));
+	else
+		timer_clear(&c->timer);
+}
+
 static void
 pull_when_low(struct req *r)
 {
 	const uint64_t low = (uint64_t)r->net->conf->output_high / 2;
 
-	if (!r->pull_wanted ||
-	    atomic_load_explicit(&r->out_pending, memory_order_relaxed) > low)
-		return;
-	r->pull_wanted = false;
-	r->net->parked--;
-	r->net->ops->pull(r);
+	if (atomic_load_explicit(&r->out_pending, memory_order_relaxed) <= low)
+		req_pull(r);
 }
 
 void
@@ -288,7 +297,7 @@ conn_flush(struct conn *c)
 		}
 		if (c->writing) {
 			conn_watch_write(c, false);
-			timer_clear(&c->timer);
+			conn_time_body(c);
 		}
 		break;
 	}

@@ -53,6 +53,8 @@ void conn_linger(struct conn *c);
 void conn_flush(struct conn *c);
 /* Reading may go on (body memory has room again, or a reader waits). */
 void conn_resume(struct conn *c);
+/* Body bytes came, or are waited for again. */
+void conn_time_body(struct conn *c);
 void conn_timeout(struct conn *c, enum timer_kind kind);
 /* The server itself answers the request under way and closes (http.md 44). */
 void conn_refuse(struct conn *c, int status, const char *reason, int outcome);

@@ -138,9 +138,8 @@ answer_health(struct conn *c)
 void
 conn_begin_body(struct conn *c, const char *rest, size_t n)
 {
-	struct net *net = c->net;
 	struct req *r = c->req;
-	const struct conf *conf = net->conf;
+	const struct conf *conf = c->net->conf;
 	const bool spool = conf->request_buffering[0] == 'd';
 
 	if (r->head.chunked || r->head.length > 0) {
@@ -160,7 +159,7 @@ conn_begin_body(struct conn *c, const char *rest, size_t n)
 	if (c->input_done && answer_health(c))
 		return;
 	if (!c->input_done) {
-		timer_set(net->timers, &c->timer, TIMER_BODY, net_now(net));
+		conn_time_body(c);
 		conn_watch_read(c, true);
 	}
 	if (may_start(c))
@@ -171,7 +170,7 @@ static void
 pause_reading(struct conn *c)
 {
 	c->paused = true;
-	timer_clear(&c->timer); /* it is the application that is slow */
+	conn_time_body(c); /* stops: it is the application that is slow */
 	conn_watch_read(c, false);
 }
 
@@ -229,9 +228,10 @@ conn_receive_body(struct conn *c)
 	if (c->state != CONN_REQUEST || c->req != r || r->taken_over)
 		return false;
 	if (got > 0 && !c->input_done) {
-		timer_set(c->net->timers, &c->timer, TIMER_BODY, net_now(c->net));
+		conn_time_body(c);
 		if (too_slow(c)) {
-			conn_body_broken(c, 408, "the request body comes too slowly", false);
+			conn_body_broken(
+			    c, 408, "the request body comes too slowly", false);
 			return false;
 		}
 	}

@@ -215,7 +215,7 @@ conn_resume(struct conn *c)
 	if (c->paused) {
 		c->paused = false;
 		conn_watch_read(c, true);
-		timer_set(c->net->timers, &c->timer, TIMER_BODY, net_now(c->net));
+		conn_time_body(c);
 		if (c->t.ops->pending(&c->t))
 			event_active(&c->ev_read, EV_READ, 0);
 	}
@@ -243,7 +243,8 @@ head_complete(struct conn *c, size_t used)
 		stat_add(net->seg, STAT_keepalive_reuse, 1);
 	if (r->head.n_dropped > 0)
 		stat_add(net->seg, STAT_fields_dropped, r->head.n_dropped);
-	if (net->conf->max_http_version[2] == '0') { /* 1.0 at most: what 1.1 added is off */
+	if (net->conf->max_http_version[2] ==
+	    '0') { /* 1.0 at most: what 1.1 added is off */
 		r->head.http11 = false;
 		r->head.keep_alive = false;
 	}

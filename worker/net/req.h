@@ -28,25 +28,26 @@ enum out_kind { OUT_HEAD, OUT_BODY, OUT_FRAMING, OUT_KINDS };
 
 /* A piece of output. Pieces of a batch's own buffer lie one behind the other. */
 struct out_seg {
-	uint8_t kind;       /* enum out_kind */
-	bool is_file;       /* fd and off instead of p */
-	int fd;             /* borrowed from owner */
-	uint64_t len;       /* bytes left to send */
+	uint8_t kind; /* enum out_kind */
+	bool is_file; /* fd and off instead of p */
+	int fd;       /* borrowed from owner */
+	uint64_t len; /* bytes left to send */
 	const char *p;
 	int64_t off;
-	void *owner;        /* given to app_ops.release; NULL: the batch's own buffer */
+	void *owner; /* given to app_ops.release; NULL: the batch's own buffer */
 };
 
 #define OUT_BATCH_SEGS 16
 #define OUT_BATCH_BYTES 8192
-#define OUT_BORROW_MIN 16384 /* below it copying is cheaper than the way back of a buffer */
+#define OUT_BORROW_MIN 16384 /* below it copying is cheaper than the way back of a buffer  \
+			      */
 
 /* Output on its way from an application thread to the I/O thread. */
 struct out_batch {
 	struct out_batch *next;
 	uint32_t n_segs;
-	uint32_t used, cap;  /* of buf */
-	bool pooled;         /* embedded in the request: not to be freed */
+	uint32_t used, cap; /* of buf */
+	bool pooled;        /* embedded in the request: not to be freed */
 	struct out_seg segs[OUT_BATCH_SEGS];
 	char *buf;
 };
@@ -79,62 +80,64 @@ struct req_counts {
 struct req {
 	/* Constant from start() on */
 	struct head head;
-	const char *base;         /* what the spans of head refer to */
+	const char *base; /* what the spans of head refer to */
 	struct addr peer;
 	const struct listener *listener;
 	bool tls;
-	bool https;               /* TLS, or a trusted forwarder says so: wsgi.url_scheme */
-	uint64_t serial;          /* request number of this worker, from 1 */
-	uint32_t keepalive_seq;   /* requests before this one on the connection */
-	uint64_t start_ns;        /* CLOCK_MONOTONIC at the first byte */
-	int64_t start_unix;       /* wall clock seconds, for Date and logs */
-	int conn_fd;              /* for gunicorn.socket; -1 once closed */
+	bool https;             /* TLS, or a trusted forwarder says so: wsgi.url_scheme */
+	uint64_t serial;        /* request number of this worker, from 1 */
+	uint32_t keepalive_seq; /* requests before this one on the connection */
+	uint64_t start_ns;      /* CLOCK_MONOTONIC at the first byte */
+	int64_t start_unix;     /* wall clock seconds, for Date and logs */
+	int conn_fd;            /* for gunicorn.socket; -1 once closed */
 
 	/* The application side's own */
-	void *app;                /* its per-request object */
-	struct req *app_next;     /* link in its queues */
-	uint32_t app_thread;      /* which thread runs it */
+	void *app;            /* its per-request object */
+	struct req *app_next; /* link in its queues */
+	uint32_t app_thread;  /* which thread runs it */
 
 	/* Set by application threads before req_finish(), read by the I/O thread after */
-	int status;               /* 0 until a response head was made */
-	_Atomic bool answering;   /* the final head is in the output: interim ones are over */
-	_Atomic bool continued;   /* the application wrote its own 100 Continue */
-	uint64_t app_ns;          /* time inside the application */
+	int status;             /* 0 until a response head was made */
+	_Atomic bool answering; /* the final head is in the output: interim ones are over */
+	_Atomic bool continued; /* the application wrote its own 100 Continue */
+	uint64_t app_ns;        /* time inside the application */
 
 	/* Set by the I/O thread, readable by everybody */
 	struct req_counts counts;
-	_Atomic bool aborted;     /* the answer can no longer arrive: stop working on it */
-	_Atomic int outcome;      /* enum req_outcome */
+	_Atomic bool aborted; /* the answer can no longer arrive: stop working on it */
+	_Atomic int outcome;  /* enum req_outcome */
 	_Atomic uint64_t first_out_ns, end_ns;
 
 	/* Output under way */
-	_Atomic uint64_t out_pending; /* bytes published and not yet accepted by the kernel */
+	_Atomic uint64_t
+	    out_pending; /* bytes published and not yet accepted by the kernel */
 	_Atomic(struct out_batch *) out_published; /* newest first */
-	struct out_batch *out_open;   /* being filled by an application thread */
+	struct out_batch *out_open; /* being filled by an application thread */
 
-	struct body *body;        /* see body.h; NULL: no body */
+	struct body *body; /* see body.h; NULL: no body */
 	_Atomic uint32_t signals;
 	uint32_t finish_flags;
-	struct req *sig_next;     /* in the list of requests with signals */
+	struct req *sig_next; /* in the list of requests with signals */
 
 	/* The I/O thread's own */
-	struct net *net;          /* borrowed */
-	struct conn *conn;        /* NULL once the connection went on or away */
+	struct net *net;   /* borrowed */
+	struct conn *conn; /* NULL once the connection went on or away */
 	struct out_batch *out_head, *out_tail; /* taken over, oldest first */
-	bool finished;            /* SIG_FINISH seen */
-	bool with_app;            /* start() was called and req_done() not yet */
+	bool finished;                         /* SIG_FINISH seen */
+	bool with_app;    /* start() was called and req_done() not yet */
+	bool app_started; /* start() was called */
 	bool end_called;
-	bool taken_over;          /* the server answers: the application's output is dropped */
-	bool pull_wanted;         /* parked until output is below low water */
-	bool reader_waits;        /* an application thread waits for body bytes */
-	bool interim_sent;        /* 100 Continue went out (or is not wanted any more) */
-	bool out_started;         /* output of the application was taken over */
-	uint8_t own_outcome;      /* taken_over: enum req_outcome when the answer is out */
-	int own_status;           /* taken_over: what was answered */
-	uint32_t inflight;        /* index in the shared segment + 1; 0: none */
-	struct timer timer;       /* TIMER_APP */
-	struct req *prev, *next;  /* all open requests of the worker */
-	char *buffer;             /* owned: memory behind base */
+	bool taken_over;     /* the server answers: the application's output is dropped */
+	bool pull_wanted;    /* parked until output is below low water */
+	bool reader_waits;   /* an application thread waits for body bytes */
+	bool interim_sent;   /* 100 Continue went out (or is not wanted any more) */
+	bool out_started;    /* output of the application was taken over */
+	uint8_t own_outcome; /* taken_over: enum req_outcome when the answer is out */
+	int own_status;      /* taken_over: what was answered */
+	uint32_t inflight;   /* index in the shared segment + 1; 0: none */
+	struct timer timer;  /* TIMER_APP */
+	struct req *prev, *next; /* all open requests of the worker */
+	char *buffer;            /* owned: memory behind base */
 	size_t buffer_cap;
 	struct out_batch batch0;
 	char batch0_buf[OUT_BATCH_BYTES];
@@ -150,9 +153,10 @@ char *req_out_room(struct req *r, size_t n);
 void req_out_add(struct req *r, enum out_kind kind, size_t n);
 /* Copies p[0..n) into the open batch. -1 without memory. */
 NODISCARD int req_out_copy(struct req *r, enum out_kind kind, const char *p, size_t n);
-/* p[0..n) stays valid until app_ops.release(owner). -1 without memory: owner stays yours. */
-NODISCARD int req_out_borrow(struct req *r, enum out_kind kind, const char *p, size_t n,
-    void *owner);
+/* p[0..n) stays valid until app_ops.release(owner). -1 without memory: owner stays yours.
+ */
+NODISCARD int req_out_borrow(
+    struct req *r, enum out_kind kind, const char *p, size_t n, void *owner);
 /* n bytes of fd from off on, as OUT_BODY; the file stays open until release(owner). */
 NODISCARD int req_out_file(struct req *r, int fd, int64_t off, uint64_t n, void *owner);
 /* Hands what was added over to the I/O thread; nothing happens when nothing was. */

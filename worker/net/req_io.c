@@ -136,6 +136,13 @@ req_finalise(struct req *r)
 {
 	if (r->taken_over)
 		r->status = r->own_status;
+	/* nginx's number for a client that left before there was an answer. */
+	if (r->status == 0 && r->app_started)
+		r->status = 499;
+	if (r->status == 0) { /* not even a head came: no request */
+		req_destroy(r);
+		return;
+	}
 	count_response(r);
 	log_access(r);
 	inflight_close(r);
@@ -148,6 +155,7 @@ req_start(struct req *r)
 	struct net *net = r->net;
 
 	r->with_app = true;
+	r->app_started = true;
 	net->with_app++;
 	net->started_some = true;
 	stat_add(net->seg, STAT_app_started, 1);
@@ -156,11 +164,33 @@ req_start(struct req *r)
 	net->ops->start(r);
 }
 
+/* --timeout bounds the time in which the application shows no sign of life; waiting for its
+ * client (to send body, to take output) is not its time. */
+static void
+time_app(struct req *r)
+{
+	if (!r->with_app || r->finished || r->outcome != REQ_OPEN)
+		return;
+	if (r->pull_wanted || r->reader_waits)
+		timer_clear(&r->timer);
+	else
+		timer_set(r->net->timers, &r->timer, TIMER_APP, net_now(r->net));
+}
+
+void
+req_pull(struct req *r)
+{
+	if (!r->pull_wanted)
+		return;
+	r->pull_wanted = false;
+	r->net->parked--;
+	time_app(r);
+	r->net->ops->pull(r);
+}
+
 void
 req_abort(struct req *r, const char *why)
 {
-	struct net *net = r->net;
-
 	atomic_store(&r->aborted, true);
 	if (!r->with_app || r->finished)
 		return;
@@ -168,11 +198,7 @@ req_abort(struct req *r, const char *why)
 		body_break(r->body, why, false);
 		req_body_news(r);
 	}
-	if (r->pull_wanted) {
-		r->pull_wanted = false;
-		net->parked--;
-		net->ops->pull(r);
-	}
+	req_pull(r);
 }
 
 void
@@ -260,6 +286,7 @@ req_body_news(struct req *r)
 	if (body_ready(r->body) > 0 || body_complete(r->body) ||
 	    body_error(r->body, NULL) != NULL) {
 		r->reader_waits = false;
+		time_app(r);
 		r->net->ops->body(r);
 	}
 }
@@ -323,6 +350,7 @@ on_signals(struct req *r, uint32_t bits)
 			return;
 		}
 	}
+	time_app(r);
 	if (r->conn == NULL)
 		return;
 	if (bits & (SIG_WANT_BODY | SIG_BODY_ROOM))

@@ -14,6 +14,8 @@ void req_start(struct req *r);
 void req_answer(struct req *r, int status, enum req_outcome outcome);
 /* The application should stop working on it: wakes it wherever it waits. */
 void req_abort(struct req *r, const char *why);
+/* The application may go on with output, if it is parked for want of room. */
+void req_pull(struct req *r);
 /* A reader that waits is woken when there is something to know. */
 void req_body_news(struct req *r);
 /* THE end: the outcome is known. Called on every path, has an effect once. */
