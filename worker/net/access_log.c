@@ -36,11 +36,13 @@ static const struct {
 /* Either a piece of fixed text (fn NULL) or an atom. */
 struct step {
 	atom_fn *fn;
-	struct str text; /* points into spec */
+	struct str text; /* points into spec or pool */
 };
 
 struct access_format {
-	char *spec; /* owned */
+	char *spec;          /* owned */
+	char pool[SPEC_MAX]; /* the fixed texts, never longer than the spec */
+	size_t pool_n;
 	bool json;
 	size_t n_steps;
 	struct step steps[STEPS_MAX];
@@ -53,11 +55,26 @@ struct access_format {
 static int
 step_add(struct access_format *f, atom_fn *fn, struct str text, struct err *e)
 {
-	if (fn == NULL && text.n == 0)
-		return 0;
 	if (f->n_steps == STEPS_MAX)
 		return err_set(e, "access log format: more than %d parts", STEPS_MAX);
 	f->steps[f->n_steps++] = (struct step){fn, text};
+	return 0;
+}
+
+/* Neighbouring texts become one step. */
+static int
+text_add(struct access_format *f, struct str text, struct err *e)
+{
+	struct step *last = f->n_steps > 0 ? &f->steps[f->n_steps - 1] : NULL;
+	char *at = f->pool + f->pool_n;
+
+	if (text.n == 0)
+		return 0;
+	memcpy(at, text.p, text.n);
+	f->pool_n += text.n;
+	if (last == NULL || last->fn != NULL)
+		return step_add(f, NULL, (struct str){at, text.n}, e);
+	last->text.n += text.n;
 	return 0;
 }
 
@@ -67,6 +84,9 @@ atom_add(struct access_format *f, struct str name, struct err *e)
 {
 	atom_fn *fn = access_atom_find(name);
 
+	/* There is no ident and no REMOTE_USER: fixed text needs no call. */
+	if (str_eq(name, STR("l")) || str_eq(name, STR("u")))
+		return text_add(f, STR("-"), e);
 	if (fn != NULL)
 		return step_add(f, fn, (struct str){NULL, 0}, e);
 	if (name.n > 3 && name.p[0] == '{' && name.p[name.n - 2] == '}') {
@@ -112,12 +132,12 @@ compile(struct access_format *f, struct err *e)
 	while (*p != 0) {
 		const char *percent = strchrnul(p, '%');
 
-		if (step_add(f, NULL, (struct str){p, (size_t)(percent - p)}, e) < 0)
+		if (text_add(f, (struct str){p, (size_t)(percent - p)}, e) < 0)
 			return -1;
 		if (*percent == 0)
 			return 0;
 		if (percent[1] == '%') {
-			if (step_add(f, NULL, (struct str){percent, 1}, e) < 0)
+			if (text_add(f, (struct str){percent, 1}, e) < 0)
 				return -1;
 			p = percent + 2;
 		} else if (percent[1] == '(') {

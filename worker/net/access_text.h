@@ -19,7 +19,12 @@ text_put(struct text *t, const char *p, size_t n)
 
 	if (UNLIKELY(n > room))
 		n = room;
-	memcpy(t->p, p, n);
+	/* Most pieces are a few bytes: a call of memcpy costs more than they do. */
+	if (n <= 4)
+		for (size_t i = 0; i < n; i++)
+			t->p[i] = p[i];
+	else
+		memcpy(t->p, p, n);
 	t->p += n;
 }
 
