@@ -1,4 +1,7 @@
-"""The smallest application: what benchmarks and first steps use."""
+"""The smallest application: what benchmarks and first steps use.
+
+SPDX-License-Identifier: MIT
+"""
 
 
 def application(environ, start_response):

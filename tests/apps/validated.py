@@ -7,7 +7,6 @@ from wsgiref.validate import validator
 
 import zoo
 
-
 checked = validator(zoo.application)
 
 

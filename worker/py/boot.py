@@ -1,6 +1,7 @@
 """The parts of the plugin where Python is clearer than C and speed does not matter.
 
 Compiled into the plugin; its names are called from C (state_call_boot).
+SPDX-License-Identifier: MIT
 """
 
 import ast
@@ -57,7 +58,9 @@ def split_app(spec):
     """`module[:attr]` or `path/file.py[:attr]` -> (module or path, attr or None)."""
     module, colon, attr = spec.partition(":")
     if not module or (colon and not attr):
-        raise LoadError(f"APP {spec!r} is not of the form MODULE[:ATTRIBUTE] or FILE.py[:ATTRIBUTE]")
+        raise LoadError(
+            f"APP {spec!r} is not of the form MODULE[:ATTRIBUTE] or FILE.py[:ATTRIBUTE]"
+        )
     return module, attr or None
 
 
@@ -96,7 +99,9 @@ def literal_call(expression, spec):
             if len(kwargs) != len(node.keywords):
                 raise ValueError
         except ValueError:
-            raise LoadError(f"APP {spec!r}: the arguments of {expression!r} must be literals") from None
+            raise LoadError(
+                f"APP {spec!r}: the arguments of {expression!r} must be literals"
+            ) from None
         node = node.func
     names = []
     while isinstance(node, ast.Attribute):
@@ -160,7 +165,9 @@ def wrap(app, middleware):
             raise LoadError(f"--middleware {dotted!r}: {module_name!r} has no attribute {attr!r}")
         app = getattr(module, attr)(app)
         if not callable(app):
-            raise LoadError(f"--middleware {dotted!r} returned {type(app).__name__!r}, which cannot be called")
+            raise LoadError(
+                f"--middleware {dotted!r} returned {type(app).__name__!r}, which cannot be called"
+            )
     return app
 
 
