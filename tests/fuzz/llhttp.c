@@ -175,6 +175,22 @@ method_known(struct str method)
 	return false;
 }
 
+/* It takes SP but not HTAB behind a number or a coding; both are OWS (RFC 9110 5.6.3). */
+static bool
+framed_by_tab(const struct head *h, const char *base)
+{
+	for (uint32_t i = 0; i < h->n_fields; i++) {
+		const struct field *f = &h->fields[i];
+		const char *behind = base + f->value.off + f->value.len;
+
+		if (f->id != FIELD_CONTENT_LENGTH && f->id != FIELD_TRANSFER_ENCODING)
+			continue;
+		if (memchr(behind, '\t', strcspn(behind, "\r")))
+			return true;
+	}
+	return false;
+}
+
 /* Classes of requests that we serve and llhttp has a reason of its own not to. */
 static bool
 comparable(const struct head *h, const char *base)
@@ -186,7 +202,7 @@ comparable(const struct head *h, const char *base)
 	if (h->version_minor > 1)
 		return false;
 	/* It hands the connection over on Upgrade; we ignore it (RFC 9110 7.8). */
-	return !h->upgrade;
+	return !h->upgrade && !framed_by_tab(h, base);
 }
 
 static void

@@ -74,6 +74,7 @@ test_line_limit(void **state)
 		expect("bare LF over it", request_of_line(max + 1, ends[1]), 414, 0);
 		expect("open at the limit", request_of_line(max, ends[2]), 0, 0);
 		expect("open with CR", request_of_line(max, ends[3]), 0, 0);
+		expect("open with CR over it", request_of_line(max + 1, ends[3]), 414, 0);
 		expect("open over it", request_of_line(max + 1, ends[2]), 414, 0);
 		expect("bare CR at the limit", request_of_line(max, ends[4]), 414, 0);
 		memset(big, 'M', 100);
