@@ -8,6 +8,7 @@ SPDX-License-Identifier: MIT
 import json
 import os
 import sys
+import traceback
 import types
 
 SPLIT = ("bind", "raw_env")
@@ -45,9 +46,13 @@ def main():
     sys.argv = [path]
     sys.path.insert(0, os.getcwd())
     namespace = {"__name__": "__config__", "__file__": path, "__builtins__": __builtins__}
-    with open(path, "rb") as source:
-        code = compile(source.read(), path, "exec")
-    exec(code, namespace)
+    try:
+        with open(path, "rb") as source:
+            exec(compile(source.read(), path, "exec"), namespace)
+    except Exception as error:
+        # From the file's own frame on: this script is nothing the reader knows.
+        traceback.print_exception(type(error), error, error.__traceback__.tb_next)
+        sys.exit(1)
     json.dump(collect(namespace), out)
     out.close()
 
