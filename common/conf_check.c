@@ -161,6 +161,16 @@ check_directory(const struct conf *c, enum conf_id id, struct err *e)
 	return 0;
 }
 
+/* A stronger source has ended a weaker one: both come from the same. */
+static int
+check_interpreter(const struct conf *c, struct err *e)
+{
+	if (c->python == NULL || c->venv == NULL)
+		return 0;
+	return err_set(e, "--venv \"%.80s\" (%s): expected without --python (%s)", c->venv,
+	    origin_of(c, CONF_venv), origin_of(c, CONF_python));
+}
+
 static int
 check_limits(struct conf *c, struct err *e)
 {
@@ -205,5 +215,5 @@ conf_check(struct conf *c, struct strlist *notices, struct err *e)
 	if (check_directory(c, CONF_chdir, e) != 0 ||
 	    check_directory(c, CONF_body_dir, e) != 0)
 		return -1;
-	return check_tls(c, e);
+	return check_interpreter(c, e) != 0 ? -1 : check_tls(c, e);
 }

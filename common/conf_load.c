@@ -45,14 +45,20 @@ strongest(const char *a, const char *b, const char *c)
 static const char *
 choose_python(const struct sources *s, char *buf, size_t max)
 {
-	const char *python = strongest(conf_cli_last(&s->cli, CONF_python),
-	    conf_env_get("SHOAL_PYTHON"), conf_cli_last(&s->gunicorn, CONF_python));
-	const char *venv = strongest(conf_cli_last(&s->cli, CONF_venv),
-	    conf_env_get("SHOAL_VENV"), conf_cli_last(&s->gunicorn, CONF_venv));
+	const char *const answers[][2] = {
+	    {conf_cli_last(&s->cli, CONF_python), conf_cli_last(&s->cli, CONF_venv)},
+	    {conf_env_get("SHOAL_PYTHON"), conf_env_get("SHOAL_VENV")},
+	    {conf_cli_last(&s->gunicorn, CONF_python),
+		conf_cli_last(&s->gunicorn, CONF_venv)},
+	    {NULL, conf_env_get("VIRTUAL_ENV")},
+	};
+	const char *venv = NULL;
 
-	if (python != NULL)
-		return python;
-	venv = strongest(venv, conf_env_get("VIRTUAL_ENV"), NULL);
+	for (size_t i = 0; i < ARRAY_LEN(answers) && venv == NULL; i++) {
+		if (answers[i][0] != NULL)
+			return answers[i][0];
+		venv = answers[i][1];
+	}
 	if (venv == NULL)
 		return "python3";
 	snprintf(buf, max, "%s/bin/python3", venv);

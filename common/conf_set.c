@@ -306,15 +306,33 @@ store_json(struct conf *c, enum conf_id id, const json_t *value, struct conf_sou
 	}
 }
 
-static int
-note_origin(struct conf *c, enum conf_id id, const char *origin, struct err *e)
+/* --python and --venv answer one question: a stronger source's answer to either ends what
+ * weaker ones said to the other. */
+static void
+drop_weaker_answer(struct conf *c, enum conf_id id, const struct conf_source *src)
 {
-	char *copy = origin ? strdup(origin) : NULL;
+	enum conf_id other = id == CONF_python ? CONF_venv : CONF_python;
+	char **member = conf_option_member(c, other);
 
-	if (origin != NULL && copy == NULL)
+	if ((id != CONF_python && id != CONF_venv) || src->seen[other])
+		return;
+	free(*member);
+	*member = NULL;
+	free(c->origin[other]);
+	c->origin[other] = NULL;
+}
+
+static int
+note_origin(struct conf *c, enum conf_id id, struct conf_source *src, struct err *e)
+{
+	char *copy = src->origin ? strdup(src->origin) : NULL;
+
+	if (src->origin != NULL && copy == NULL)
 		return err_set(e, "out of memory");
 	free(c->origin[id]);
 	c->origin[id] = copy;
+	src->seen[id] = true;
+	drop_weaker_answer(c, id, src);
 	return 0;
 }
 
@@ -334,7 +352,7 @@ conf_set_text(struct conf *c, enum conf_id id, const char *text, struct conf_sou
 {
 	if (store_text(c, id, text, src, e) != 0)
 		return explain(id, text, src->origin, e);
-	return note_origin(c, id, src->origin, e);
+	return note_origin(c, id, src, e);
 }
 
 int
@@ -344,7 +362,7 @@ conf_set_json(struct conf *c, enum conf_id id, const json_t *value, struct conf_
 	AUTO_FREE char *dump = NULL;
 
 	if (store_json(c, id, value, src, e) == 0)
-		return note_origin(c, id, src->origin, e);
+		return note_origin(c, id, src, e);
 	if (json_is_string(value))
 		return explain(id, json_string_value(value), src->origin, e);
 	dump = json_dumps(value, JSON_ENCODE_ANY | JSON_COMPACT);

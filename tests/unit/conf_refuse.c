@@ -82,6 +82,8 @@ static const struct {
 	"--access-logformat \"jsn\" (command line): expected combined, eventlet, json or a "
 	"format "
 	"with %(atom)s"},
+    {{A("a:b", "--python=p", "--venv=v")},
+	"--venv \"v\" (command line): expected without --python (command line)"},
     {{A("a:b", "-n", "x\ny")},
 	"--name \"x\ny\" (command line): expected text without control characters"},
     {{A("a:b", "--daemon=maybe")},
