@@ -10,32 +10,37 @@ extern char **environ;
 static char *area; /* argv strings and, behind them, the first environment's */
 static size_t area_len;
 
-/* Copies of every string, so that the area behind argv can be written over. Kept for the
- * life of the process. */
-static char **
-environ_copy(void)
-{
-	size_t n = 0;
-	char **copy;
+/* The environment's strings and the array of them, out of the way of the title; one block
+ * each, kept for the life of the process. */
+static char *strings;
+static char **vector;
 
-	while (environ[n] != NULL)
-		n++;
-	copy = calloc(n + 1, sizeof(*copy));
-	for (size_t i = 0; copy != NULL && i < n; i++) {
-		copy[i] = strdup(environ[i]);
-		if (copy[i] == NULL)
-			return NULL;
+static bool
+copy_environ(void)
+{
+	size_t n = 0, bytes = 0;
+	char *p;
+
+	for (; environ[n] != NULL; n++)
+		bytes += strlen(environ[n]) + 1;
+	strings = malloc(bytes + 1);
+	vector = calloc(n + 1, sizeof(*vector));
+	if (strings == NULL || vector == NULL)
+		return false;
+	p = strings;
+	for (size_t i = 0; i < n; i++) {
+		vector[i] = p;
+		p = stpcpy(p, environ[i]) + 1;
 	}
-	return copy;
+	return true;
 }
 
 void
 title_init(int argc, char **argv)
 {
 	char *end = argv[0];
-	char **copy = environ_copy();
 
-	if (copy == NULL || argc < 1)
+	if (argc < 1 || !copy_environ())
 		return;
 	/* The kernel lays both out back to back; stop where something else begins. */
 	for (int i = 0; i < argc && argv[i] == end; i++)
@@ -44,7 +49,7 @@ title_init(int argc, char **argv)
 		end = environ[i] + strlen(environ[i]) + 1;
 	area = argv[0];
 	area_len = (size_t)(end - argv[0]);
-	environ = copy;
+	environ = vector;
 }
 
 void

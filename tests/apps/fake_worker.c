@@ -104,8 +104,8 @@ before_ready(void)
 	}
 	if (asked("exit"))
 		_exit(7);
-	if (asked("segv"))
-		raise(SIGSEGV);
+	if (asked("abort"))
+		raise(SIGABRT);
 	if (asked("hang"))
 		for (;;)
 			pause();

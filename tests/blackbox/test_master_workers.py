@@ -46,7 +46,7 @@ def test_load_failure_ends_with_its_traceback_and_leaves_nothing(tmp_path):
 
 @pytest.mark.parametrize("words, options, reason", [
     ("exit", [], "worker 0 ended while it loaded the application: status=7"),
-    ("segv", [], "worker 0 ended while it loaded the application: signal=SIGSEGV"),
+    ("abort", [], "worker 0 ended while it loaded the application: signal=SIGABRT"),
     ("hang", ["--load-timeout", "0.2"], "did not load the application within --load-timeout"),
 ])
 def test_workers_that_never_get_ready(words, options, reason):
@@ -86,7 +86,7 @@ def test_a_killed_worker_is_replaced_and_its_end_explained():
 
 def test_requests_of_a_crashed_worker_are_named_and_cannot_forge_lines():
     with Master(env=fake("request longer", FAKE_WORKER_EPOCH_2="")) as m:
-        os.kill(m.facts()["pid"], signal.SIGSEGV)
+        os.kill(m.facts()["pid"], signal.SIGABRT)
         line = m.wait_log("request lost")
         assert "method=GETGETGETGETGETG " in line
         assert r'path="/path\x0a[CRITICAL]\x20forged\x20\x22\x1b[2J" ' in line
