@@ -54,12 +54,12 @@ class Master:
         self.app = app
         self.popen = popen
         self.process = None
-        self.left_alone = False
+        self.default_python = True
 
     @property
     def args(self):
         args = [str(self.shoal)]
-        if "--python" not in self.options and "--venv" not in self.options:
+        if self.default_python and not {"--python", "--venv"} & set(self.options):
             args += ["--python", PYTHON]
         if not {"-b", "--bind"} & set(self.options):
             args += ["-b", "127.0.0.1:0"]
@@ -102,7 +102,7 @@ class Master:
 
     def __exit__(self, kind, *_):
         try:
-            if kind is None and not self.left_alone and self.process.poll() is None:
+            if kind is None and self.process.poll() is None:
                 assert self.stop() == 0, self.log
             assert kind or not self.processes(), f"left: {self.processes()}"
         finally:
