@@ -12,8 +12,6 @@ import pytest
 from raw_client import BadAnswer, Closed, Conn, request
 from waiting import holds
 
-GET = b"GET /hello HTTP/1.1\r\nHost: t\r\n\r\n"
-
 
 @pytest.fixture(scope="module")
 def echo(module_server):
