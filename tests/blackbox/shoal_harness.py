@@ -43,7 +43,7 @@ def become_subreaper():
 
 
 def server_environment(extra=None):
-    """A clean environment: nothing of the caller's configuration gets in."""
+    """A clean environment: nothing of the caller's gets in; None in extra drops a name."""
     keep = ("PATH", "HOME", "LANG", "TMPDIR", "USER", "LD_LIBRARY_PATH")
     env = {k: os.environ[k] for k in keep if k in os.environ}
     env["PYTHONDONTWRITEBYTECODE"] = "1"
@@ -58,7 +58,7 @@ def server_environment(extra=None):
         if key in os.environ:
             env[key] = os.environ[key]
     env.update(extra or {})
-    return env
+    return {k: v for k, v in env.items() if v is not None}
 
 
 class Server:

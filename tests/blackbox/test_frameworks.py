@@ -23,7 +23,7 @@ pytestmark = pytest.mark.real_app
 @pytest.fixture(scope="module")
 def flask(module_server):
     srv = module_server("flask_site:app", "--threads", "2")
-    srv.allow_log("a mistake of the view|Exception on /error")
+    srv.allow_log("a mistake of the view|Exception on /error|app: wsgi.errors")
     return srv
 
 
@@ -138,7 +138,7 @@ def django(server, django_place):
         env={"DJANGO_PLACE": str(django_place)},
         workers=2,
     )
-    return srv.allow_log("a mistake of the view|Internal Server Error: /error/")
+    return srv.allow_log("a mistake of the view|Internal Server Error: /error/|wsgi.errors")
 
 
 def token(page):

@@ -49,7 +49,8 @@ def test_wrong_option(name, tmp_path):
     if name == "missing-value":
         done = run_to_end(*bind, "zoo:application", *args)
     else:
-        done = run_to_end(*bind, *args, "zoo:application")
+        env = {"SHOAL_PYTHON": None} if name == "venv" else {}
+        done = run_to_end(*bind, *args, "zoo:application", env=env)
     assert done.returncode == 2, done.stderr
     assert done.stdout == ""
     for word in words:
