@@ -7,6 +7,7 @@
 #include "worker/py/face.h"
 #include "worker/py/hooks.h"
 #include "worker/py/response.h"
+#include "worker/py/shape.h"
 #include "worker/py/start_response.h"
 #include "worker/py/transfer.h"
 
@@ -90,11 +91,10 @@ call_drop(struct call *c)
 	struct app_thread *t = app_thread_current();
 
 	c->req = NULL;
-	for (int k = 0; k < FACE_KINDS; k++)
-		Py_CLEAR(c->faces[k]);
 	Py_CLEAR(c->iter);
 	Py_CLEAR(c->result);
 	Py_CLEAR(c->env);
+	shapes_take_back(c);
 	Py_CLEAR(c->context);
 	response_clear(c);
 	call_put(t, c);

@@ -17,6 +17,8 @@ struct call {
 	PyObject *iter;              /* owned: over result, NULL for a list or tuple */
 	PyObject *context;           /* owned: a contextvars.Context */
 	PyObject *faces[FACE_KINDS]; /* owned: objects in env that look at this call */
+	Py_ssize_t transfer_refs;    /* of faces[FACE_TRANSFER] while only we know it */
+	PyObject *lists[2];          /* owned: the hook lists env began with */
 	bool head_request;
 	bool ending;       /* hooks wait for the outcome */
 	bool begun;        /* start_response was accepted */

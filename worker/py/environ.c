@@ -3,12 +3,7 @@
 #include "worker/py/environ.h"
 
 #include "worker/py/errors.h"
-#include "worker/py/face.h"
-#include "worker/py/names.h"
-#include "worker/py/paths.h"
-#include "worker/py/peers.h"
-
-#include <stdio.h>
+#include "worker/py/shape.h"
 
 /* --environ KEY=VALUE */
 static int
@@ -153,106 +148,15 @@ environ_prepare(struct state *st)
 	return 0;
 }
 
-/* A fresh face into the call and under its key. */
-static int
-set_face(struct call *c, enum face_kind kind, enum key_id key)
-{
-	struct face *f = face_new(c, kind);
-
-	if (UNLIKELY(f == NULL))
-		return -1;
-	c->faces[kind] = (PyObject *)f;
-	return PyDict_SetItem(c->env, c->thread->st->keys[key], (PyObject *)f);
-}
-
-/* The unique name of a request: prefix of this worker's life, number of the request. */
-static PyObject *
-request_id(const struct state *st, const struct req *r)
-{
-	char buf[sizeof(st->id_prefix) + 20], *end = buf + sizeof(buf), *p = end;
-	uint64_t n = r->serial;
-
-	do {
-		*--p = (char)('0' + n % 10);
-		n /= 10;
-	} while (n > 0);
-	p -= st->id_prefix_len;
-	memcpy(p, st->id_prefix, st->id_prefix_len);
-	return PyUnicode_DecodeLatin1(p, end - p, NULL);
-}
-
-static int
-set_objects(struct call *c, struct state *st)
-{
-	if (set_face(c, FACE_INPUT, KEY_wsgi_input) < 0 ||
-	    set_face(c, FACE_TRANSFER, KEY_shoal_transfer) < 0 ||
-	    set_face(c, FACE_EARLY_HINTS, KEY_shoal_early_hints) < 0 ||
-	    set_face(c, FACE_SOCKET, KEY_gunicorn_socket) < 0)
-		return -1;
-	if (PyDict_SetItem(c->env, st->keys[KEY_eventlet_input], c->faces[FACE_INPUT]) <
-		0 ||
-	    set_new(c->env, st, KEY_eventlet_posthooks, PyList_New(0)) < 0 ||
-	    set_new(c->env, st, KEY_shoal_delivered_hooks, PyList_New(0)) < 0)
-		return -1;
-	return set_new(c->env, st, KEY_shoal_request_id, request_id(st, c->req));
-}
-
-static int
-set_peers(struct call *c, struct state *st)
-{
-	struct peer_names client, server;
-
-	if (peers_client(c->thread->peers, c->req, &client) < 0 ||
-	    PyDict_SetItem(c->env, st->keys[KEY_REMOTE_ADDR], client.host) < 0 ||
-	    PyDict_SetItem(c->env, st->keys[KEY_REMOTE_PORT], client.port) < 0)
-		return -1;
-	if (peers_server(c->thread->peers, c->req, &server) < 0 ||
-	    PyDict_SetItem(c->env, st->keys[KEY_SERVER_NAME], server.host) < 0)
-		return -1;
-	return PyDict_SetItem(c->env, st->keys[KEY_SERVER_PORT], server.port);
-}
-
-static int
-set_protocol(PyObject *env, struct state *st, const struct req *r)
-{
-	char text[16];
-
-	if (r->https &&
-	    (PyDict_SetItem(env, st->keys[KEY_wsgi_url_scheme], st->keys[KEY_https]) < 0 ||
-		PyDict_SetItem(env, st->keys[KEY_HTTPS], st->keys[KEY_on]) < 0))
-		return -1;
-	if (st->eventlet)
-		return 0;
-	if (LIKELY(r->head.version_minor <= 1))
-		return PyDict_SetItem(env, st->keys[KEY_SERVER_PROTOCOL],
-		    st->keys[r->head.version_minor == 1 ? KEY_http_1_1 : KEY_http_1_0]);
-	snprintf(text, sizeof(text), "HTTP/1.%u", r->head.version_minor);
-	return set_new(env, st, KEY_SERVER_PROTOCOL, PyUnicode_FromString(text));
-}
-
-/* The authority of an absolute-form target counts, not Host (RFC 9112 3.2.2). */
-static int
-set_host(PyObject *env, struct state *st, const struct req *r)
-{
-	struct str host = span_str(r->base, r->head.host);
-
-	return set_new(env, st, KEY_HTTP_HOST,
-	    PyUnicode_DecodeLatin1(host.p, (Py_ssize_t)host.n, NULL));
-}
-
 int
 environ_build(struct call *c)
 {
 	struct state *st = c->thread->st;
 
-	c->env = PyDict_Copy(st->template);
+	c->env = shapes_environ(c->thread->shapes, c);
 	if (UNLIKELY(c->env == NULL))
 		return -1;
-	if (paths_fill_env(c->thread->paths, c->env, c->req) < 0 || set_peers(c, st) < 0 ||
-	    set_protocol(c->env, st, c->req) < 0 || set_objects(c, st) < 0 ||
-	    set_new(c->env, st, KEY_headers_raw,
-		names_fill_env(c->thread->names, c->env, c->req)) < 0)
-		return -1;
-	return UNLIKELY(c->req->head.form == TARGET_ABSOLUTE) ? set_host(c->env, st, c->req)
-							      : 0;
+	if (UNLIKELY(st->eventlet && !c->req->head.has_query))
+		return PyDict_DelItem(c->env, st->keys[KEY_QUERY_STRING]);
+	return 0;
 }

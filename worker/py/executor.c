@@ -8,6 +8,7 @@
 #include "worker/py/names.h"
 #include "worker/py/paths.h"
 #include "worker/py/peers.h"
+#include "worker/py/shape.h"
 #include "worker/py/sleeper.h"
 
 #include <pthread.h>
@@ -382,16 +383,18 @@ thread_create(struct state *st, uint32_t index, struct err *e)
 	t->index = index;
 	t->st = st;
 	t->capitalize = st->conf->capitalize_headers || st->eventlet;
-	t->names = names_create(st);
+	t->names = names_create();
 	t->peers = peers_create(st);
 	t->paths = paths_create(st);
-	if (t->names != NULL && t->peers != NULL && t->paths != NULL &&
+	t->shapes = shapes_create();
+	if (t->names != NULL && t->peers != NULL && t->paths != NULL && t->shapes != NULL &&
 	    sleeper_open(&t->sleeper) == 0)
 		return t;
 	err_errno(e, "application thread %u", index);
 	names_destroy(t->names);
 	peers_destroy(t->peers);
 	paths_destroy(t->paths);
+	shapes_destroy(t->shapes);
 	free(t);
 	return NULL;
 }

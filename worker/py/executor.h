@@ -14,6 +14,7 @@ struct call;
 struct names;
 struct paths;
 struct peers;
+struct shapes;
 
 #define FACES_KEPT 32
 
@@ -25,6 +26,7 @@ struct app_thread {
 	    inbox;               /* resumed here: pushed by the I/O thread, newest first */
 	struct names *names;     /* owned: header name and value objects */
 	struct paths *paths;     /* owned: the same for request targets */
+	struct shapes *shapes;   /* owned: environs to copy */
 	struct peers *peers;     /* owned: REMOTE_ADDR and REMOTE_PORT objects */
 	struct call *free_calls; /* owned */
 	PyObject *faces[FACE_KINDS][FACES_KEPT]; /* owned, dead */

@@ -335,8 +335,8 @@ input_get_should_send(PyObject *self, void *unused)
 	    c != NULL && c->req->head.expect_continue && !c->head_out && !in->hundred_sent);
 }
 
-static void
-input_dealloc(PyObject *self)
+void
+input_reset(PyObject *self)
 {
 	struct input *in = (struct input *)self;
 
@@ -345,6 +345,12 @@ input_dealloc(PyObject *self)
 	in->line_at = in->line_n = 0;
 	in->hundred_sent = false;
 	Py_CLEAR(in->hundred);
+}
+
+static void
+input_dealloc(PyObject *self)
+{
+	input_reset(self);
 	face_free(self, FACE_INPUT);
 }
 

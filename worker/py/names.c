@@ -18,19 +18,14 @@ struct name {
 };
 
 struct names {
-	struct state *st;               /* borrowed */
 	struct name known[FIELD_COUNT]; /* by enum field_id */
 	struct name others[NAMES_SETS][NAMES_WAYS];
 };
 
 struct names *
-names_create(struct state *st)
+names_create(void)
 {
-	struct names *n = calloc(1, sizeof(*n));
-
-	if (n != NULL)
-		n->st = st;
-	return n;
+	return calloc(1, sizeof(struct names));
 }
 
 static void
@@ -139,10 +134,10 @@ name_fill(struct name *e, struct str raw)
 	return name_set_raw(e, raw);
 }
 
-/* The entry of a name the server does not know itself. One that was used by this very
- * request is never evicted: its stamp tells duplicates. NULL: no entry, or an exception. */
+/* The entry of a name the server does not know itself; the oldest of its set makes room.
+ * NULL: the name is not kept, or an exception. */
 static struct name *
-find_other(struct names *n, struct str raw, uint64_t stamp)
+find_other(struct names *n, struct str raw)
 {
 	struct name *set = n->others[hash_name(raw) % NAMES_SETS], *oldest = set;
 
@@ -162,8 +157,6 @@ find_other(struct names *n, struct str raw, uint64_t stamp)
 		if (e->stamp < oldest->stamp)
 			oldest = e;
 	}
-	if (oldest->stamp == stamp)
-		return NULL;
 	return name_fill(oldest, raw) < 0 ? NULL : oldest;
 }
 
@@ -179,43 +172,20 @@ find_known(struct names *n, uint16_t id, struct str raw)
 	return e;
 }
 
-/* Adds one more value of a name that env already has (RFC 9110 5.3; Cookie: 6265 5.4). */
-static int
-join_value(struct state *st, PyObject *env, PyObject *key, PyObject *value)
-{
-	PyObject *have = PyDict_GetItemWithError(env, key), *sep, *both, *all;
-	int rc = -1;
-
-	if (have == NULL)
-		return PyErr_Occurred() ? -1 : PyDict_SetItem(env, key, value);
-	sep = st->keys[key == st->keys[KEY_HTTP_COOKIE] ? KEY_semicolon : KEY_comma];
-	both = PyUnicode_Concat(have, sep);
-	all = both != NULL ? PyUnicode_Concat(both, value) : NULL;
-	if (all != NULL)
-		rc = PyDict_SetItem(env, key, all);
-	Py_XDECREF(all);
-	Py_XDECREF(both);
-	return rc;
-}
-
-/* A field without an entry: built, used once, looked up for duplicates the slow way. */
+/* A field without an entry: made for this one use. */
 static PyObject *
-fill_uncached(
-    struct names *n, PyObject *env, const struct field *f, struct str raw, struct str value)
+pair_uncached(struct str raw, struct str value, PyObject **key)
 {
-	PyObject *key = environ_key(raw), *pair = NULL, *v = latin1(value),
-		 *name = latin1(raw);
+	PyObject *k = environ_key(raw), *v = latin1(value), *name = latin1(raw),
+		 *pair = NULL;
 
-	if (key != NULL && v != NULL && name != NULL) {
-		PyUnicode_InternInPlace(&key);
+	if (k != NULL && v != NULL && name != NULL)
 		pair = PyTuple_Pack(2, name, v);
-		if (pair != NULL && !(f->flags & FIELD_DROPPED) &&
-		    join_value(n->st, env, key, v) < 0)
-			Py_CLEAR(pair);
-	}
-	Py_XDECREF(key);
 	Py_XDECREF(v);
 	Py_XDECREF(name);
+	if (pair == NULL)
+		Py_CLEAR(k);
+	*key = k;
 	return pair;
 }
 
@@ -237,51 +207,22 @@ name_set_value(struct name *e, struct str value)
 	return e->pair == NULL ? -1 : 0;
 }
 
-/* One field into env; returns its pair for headers_raw: a new reference. */
-static PyObject *
-fill_one(struct names *n, PyObject *env, const struct field *f, const struct req *r)
+PyObject *
+names_pair(struct names *n, const struct field *f, const struct req *r, PyObject **key)
 {
 	struct str raw = span_str(r->base, f->name), value = span_str(r->base, f->value);
 	struct name *e;
-	int rc = 0;
 
 	if (UNLIKELY(value.n > VALUE_MAX_LEN))
-		return fill_uncached(n, env, f, raw, value);
-	e = f->id != FIELD_OTHER ? find_known(n, f->id, raw)
-				 : find_other(n, raw, r->serial);
+		return pair_uncached(raw, value, key);
+	e = f->id != FIELD_OTHER ? find_known(n, f->id, raw) : find_other(n, raw);
 	if (UNLIKELY(e == NULL))
-		return PyErr_Occurred() ? NULL : fill_uncached(n, env, f, raw, value);
+		return PyErr_Occurred() ? NULL : pair_uncached(raw, value, key);
+	e->stamp = r->serial;
 	if (name_set_value(e, value) < 0)
 		return NULL;
-	if (LIKELY(!(f->flags & FIELD_DROPPED))) {
-		/* Names with `_` (--header-map dangerous) share their key with another. */
-		if (UNLIKELY(e->stamp == r->serial || memchr(raw.p, '_', raw.n) != NULL))
-			rc = join_value(n->st, env, e->key, e->value);
-		else
-			rc = PyDict_SetItem(env, e->key, e->value);
-		e->stamp = r->serial;
-	}
-	if (rc < 0)
-		return NULL;
+	Py_INCREF(e->key);
+	*key = e->key;
 	Py_INCREF(e->pair);
 	return e->pair;
-}
-
-PyObject *
-names_fill_env(struct names *n, PyObject *env, const struct req *r)
-{
-	PyObject *raw = PyTuple_New(r->head.n_fields);
-
-	if (raw == NULL)
-		return NULL;
-	for (uint32_t i = 0; i < r->head.n_fields; i++) {
-		PyObject *pair = fill_one(n, env, &r->head.fields[i], r);
-
-		if (pair == NULL) {
-			Py_DECREF(raw);
-			return NULL;
-		}
-		PyTuple_SET_ITEM(raw, i, pair);
-	}
-	return raw;
 }

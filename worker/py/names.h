@@ -9,9 +9,10 @@
 struct names;
 
 /* NULL without memory. */
-struct names *names_create(struct state *st);
+struct names *names_create(void);
 void names_destroy(struct names *n);
 
-/* Puts every field of r that the application may see into env, duplicates joined, and
- * returns headers_raw: a new tuple of (name, value) pairs as received. NULL: exception. */
-PyObject *names_fill_env(struct names *n, PyObject *env, const struct req *r);
+/* One field as (name, value), both as received: new reference. *key: its name in the
+ * environ, a new reference too. NULL: exception. */
+PyObject *names_pair(
+    struct names *n, const struct field *f, const struct req *r, PyObject **key);

@@ -4,17 +4,10 @@
 #define TARGETS_KEPT 64
 #define TARGET_MAX_LEN 256 /* longer ones are not kept */
 
-struct target {
-	PyObject *raw;      /* owned: RAW_URI; NULL: free */
-	PyObject *raw_path; /* owned */
-	PyObject *path;     /* owned: decoded */
-	PyObject *query;    /* owned */
-	bool has_query;
-};
-
 struct paths {
-	struct state *st; /* borrowed */
-	struct target targets[TARGETS_KEPT];
+	struct state *st;                        /* borrowed */
+	struct path_names targets[TARGETS_KEPT]; /* owned here; raw NULL: free */
+	struct path_names once;                  /* the last one too long to keep */
 };
 
 struct paths *
@@ -28,7 +21,7 @@ paths_create(struct state *st)
 }
 
 static void
-target_clear(struct target *t)
+target_clear(struct path_names *t)
 {
 	Py_CLEAR(t->raw);
 	Py_CLEAR(t->raw_path);
@@ -43,6 +36,7 @@ paths_destroy(struct paths *p)
 		return;
 	for (size_t i = 0; i < TARGETS_KEPT; i++)
 		target_clear(&p->targets[i]);
+	target_clear(&p->once);
 	free(p);
 }
 
@@ -111,7 +105,7 @@ raw_path_of(const struct paths *p, const struct req *r, PyObject *raw, struct st
 }
 
 static int
-target_fill(struct paths *p, struct target *t, const struct req *r)
+target_fill(struct paths *p, struct path_names *t, const struct req *r)
 {
 	struct str target = span_str(r->base, r->head.target);
 	struct str path = span_str(r->base, r->head.path);
@@ -129,14 +123,13 @@ target_fill(struct paths *p, struct target *t, const struct req *r)
 		t->path = t->raw_path;
 	}
 	t->query = PyUnicode_DecodeLatin1(query.p, (Py_ssize_t)query.n, NULL);
-	t->has_query = r->head.has_query;
 	if (t->raw_path != NULL && t->path != NULL && t->query != NULL)
 		return 0;
 	target_clear(t);
 	return -1;
 }
 
-static struct target *
+static struct path_names *
 target_slot(struct paths *p, struct str target)
 {
 	uint64_t last = 0;
@@ -145,57 +138,34 @@ target_slot(struct paths *p, struct str target)
 	return &p->targets[((last * 0x9e3779b97f4a7c15u) >> 48 ^ target.n) % TARGETS_KEPT];
 }
 
-static int
-target_into_env(struct state *st, const struct target *t, PyObject *env)
+PyObject *
+paths_method(struct state *st, const struct req *r)
 {
-	if (PyDict_SetItem(env, st->keys[KEY_RAW_URI], t->raw) < 0 ||
-	    PyDict_SetItem(env, st->keys[KEY_RAW_PATH_INFO], t->raw_path) < 0 ||
-	    PyDict_SetItem(env, st->keys[KEY_PATH_INFO], t->path) < 0)
-		return -1;
-	if (UNLIKELY(st->eventlet && !t->has_query))
-		return PyDict_DelItem(env, st->keys[KEY_QUERY_STRING]);
-	return PyDict_SetItem(env, st->keys[KEY_QUERY_STRING], t->query);
-}
-
-static int
-set_method(struct state *st, PyObject *env, struct str method)
-{
-	PyObject *text;
-	int rc;
+	struct str method = span_str(r->base, r->head.method);
 
 	for (int k = KEY_GET; k <= KEY_PATCH; k++) {
 		PyObject *known = st->keys[k];
 
 		if ((size_t)PyUnicode_GET_LENGTH(known) == method.n &&
-		    memcmp(PyUnicode_1BYTE_DATA(known), method.p, method.n) == 0)
-			return PyDict_SetItem(env, st->keys[KEY_REQUEST_METHOD], known);
+		    memcmp(PyUnicode_1BYTE_DATA(known), method.p, method.n) == 0) {
+			Py_INCREF(known);
+			return known;
+		}
 	}
-	text = PyUnicode_DecodeLatin1(method.p, (Py_ssize_t)method.n, NULL);
-	rc = text == NULL ? -1 : PyDict_SetItem(env, st->keys[KEY_REQUEST_METHOD], text);
-	Py_XDECREF(text);
-	return rc;
+	return PyUnicode_DecodeLatin1(method.p, (Py_ssize_t)method.n, NULL);
 }
 
-int
-paths_fill_env(struct paths *p, PyObject *env, const struct req *r)
+const struct path_names *
+paths_target(struct paths *p, const struct req *r)
 {
 	struct str target = span_str(r->base, r->head.target);
-	struct target *t, once = {0};
-	int rc;
+	struct path_names *t = &p->once;
 
-	if (set_method(p->st, env, span_str(r->base, r->head.method)) < 0)
-		return -1;
-	if (UNLIKELY(target.n > TARGET_MAX_LEN)) {
-		rc = target_fill(p, &once, r);
-		if (rc == 0)
-			rc = target_into_env(p->st, &once, env);
-		target_clear(&once);
-		return rc;
+	if (LIKELY(target.n <= TARGET_MAX_LEN)) {
+		t = target_slot(p, target);
+		if (t->raw != NULL && (size_t)PyUnicode_GET_LENGTH(t->raw) == target.n &&
+		    memcmp(PyUnicode_1BYTE_DATA(t->raw), target.p, target.n) == 0)
+			return t;
 	}
-	t = target_slot(p, target);
-	if ((t->raw == NULL || (size_t)PyUnicode_GET_LENGTH(t->raw) != target.n ||
-		memcmp(PyUnicode_1BYTE_DATA(t->raw), target.p, target.n) != 0) &&
-	    target_fill(p, t, r) < 0)
-		return -1;
-	return target_into_env(p->st, t, env);
+	return target_fill(p, t, r) < 0 ? NULL : t;
 }

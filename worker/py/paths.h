@@ -12,5 +12,15 @@ struct paths;
 struct paths *paths_create(struct state *st);
 void paths_destroy(struct paths *p);
 
-/* -1: exception. */
-NODISCARD int paths_fill_env(struct paths *p, PyObject *env, const struct req *r);
+/* Borrowed from the cache, valid until the next call. */
+struct path_names {
+	PyObject *raw;      /* RAW_URI */
+	PyObject *raw_path; /* RAW_PATH_INFO */
+	PyObject *path;     /* PATH_INFO */
+	PyObject *query;    /* QUERY_STRING */
+};
+
+/* NULL: exception. */
+const struct path_names *paths_target(struct paths *p, const struct req *r);
+/* REQUEST_METHOD: new reference. NULL: exception. */
+PyObject *paths_method(struct state *st, const struct req *r);

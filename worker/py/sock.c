@@ -40,10 +40,16 @@ sock_getattro(PyObject *self, PyObject *name)
 	return s->real != NULL ? PyObject_GetAttr(s->real, name) : NULL;
 }
 
+void
+sock_reset(PyObject *self)
+{
+	Py_CLEAR(((struct sock *)self)->real);
+}
+
 static void
 sock_dealloc(PyObject *self)
 {
-	Py_CLEAR(((struct sock *)self)->real);
+	sock_reset(self);
 	face_free(self, FACE_SOCKET);
 }
 

@@ -7,3 +7,5 @@
 NODISCARD int sock_add_type(struct state *st, PyObject *module);
 /* A socket.socket over a duplicate of the connection's descriptor: new reference. */
 PyObject *sock_make(struct call *c);
+/* Lets go of the duplicate: for the next request. */
+void sock_reset(PyObject *self);

@@ -74,7 +74,8 @@ read_numbers(const struct req *r, struct numbers *n)
 bool
 transfer_is_held(const struct call *c)
 {
-	return c->faces[FACE_TRANSFER] != NULL && Py_REFCNT(c->faces[FACE_TRANSFER]) > 2;
+	return c->faces[FACE_TRANSFER] != NULL &&
+	       Py_REFCNT(c->faces[FACE_TRANSFER]) > c->transfer_refs;
 }
 
 void
