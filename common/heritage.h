@@ -9,7 +9,8 @@
 #define HERITAGE_SEG_FD 5     /* memfd: common/seg.h */
 #define HERITAGE_ACCESS_FD 6  /* access log, opened by the master; /dev/null when off */
 #define HERITAGE_ERROR_FD 7   /* error log, opened by the master (a copy of 2 for `-`) */
-#define HERITAGE_FIRST_LISTENER_FD 8
+#define HERITAGE_BOARD_FD 8   /* memfd: common/board.h, shared by all workers */
+#define HERITAGE_FIRST_LISTENER_FD 9
 
 struct heritage_listener {
 	int fd;

@@ -2,6 +2,7 @@
  * SPDX-License-Identifier: MIT */
 #include "master/fleet.h"
 
+#include "common/board.h"
 #include "common/log.h"
 #include "master/slot.h"
 
@@ -20,6 +21,9 @@ int
 fleet_start(struct fleet *f, unsigned n, struct err *e)
 {
 	f->wanted = n;
+	f->board = board_create(&f->spawn.board_fd, e);
+	if (f->board == NULL)
+		return -1;
 	for (unsigned i = 0; i < n; i++) {
 		struct slot *s = get_slot(f, i);
 
@@ -39,6 +43,9 @@ fleet_finish(struct fleet *f)
 		slot_destroy(f->slots[i]);
 		f->slots[i] = NULL;
 	}
+	if (f->board != NULL)
+		close(f->spawn.board_fd);
+	board_close(TAKE_PTR(f->board));
 }
 
 static unsigned

@@ -6,6 +6,7 @@
 #include "common/msg.h"
 #include "master/spawn.h"
 
+struct board;
 struct event_base;
 struct slot;
 
@@ -27,6 +28,7 @@ struct fleet {
 	struct event_base *base;   /* borrowed */
 	struct spawn_setup spawn;  /* what it points to is borrowed */
 	struct heritage *heritage; /* borrowed; slot and epoch are set for each worker */
+	struct board *board;       /* owned mapping, shared by the workers */
 	struct fleet_events events;
 	struct slot *slots[FLEET_MAX]; /* owned; NULL until first used */
 	unsigned wanted;               /* slots 0 .. wanted-1 are kept filled */

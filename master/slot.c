@@ -2,6 +2,7 @@
  * SPDX-License-Identifier: MIT */
 #include "master/slot.h"
 
+#include "common/board.h"
 #include "common/log.h"
 #include "common/msg.h"
 #include "common/seg.h"
@@ -326,6 +327,7 @@ slot_reap(struct slot *s, int status)
 	s->pid = 0;
 	s->state = SLOT_EMPTY;
 	report_exit(&r, s->seg);
+	board_reset(s->fleet->board, s->index);
 	seg_close(TAKE_PTR(s->seg));
 	if (mute) {
 		char text[160], cause[64];

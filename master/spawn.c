@@ -24,8 +24,8 @@ struct plan {
 static struct plan *
 plan_create(const struct spawn_setup *s, int channel_fd, int conf_fd, int seg_fd)
 {
-	const int fixed[] = {
-	    channel_fd, conf_fd, seg_fd, s->logs->access_fd, s->logs->error_fd};
+	const int fixed[] = {channel_fd, conf_fd, seg_fd, s->logs->access_fd,
+	    s->logs->error_fd, s->board_fd};
 	size_t n = ARRAY_LEN(fixed) + s->n_listeners;
 	struct plan *p = malloc(sizeof(*p) + n * sizeof(p->fds[0]));
 
@@ -33,7 +33,8 @@ plan_create(const struct spawn_setup *s, int channel_fd, int conf_fd, int seg_fd
 			   HERITAGE_SEG_FD == HERITAGE_CHANNEL_FD + 2 &&
 			   HERITAGE_ACCESS_FD == HERITAGE_CHANNEL_FD + 3 &&
 			   HERITAGE_ERROR_FD == HERITAGE_CHANNEL_FD + 4 &&
-			   HERITAGE_FIRST_LISTENER_FD == HERITAGE_CHANNEL_FD + 5,
+			   HERITAGE_BOARD_FD == HERITAGE_CHANNEL_FD + 5 &&
+			   HERITAGE_FIRST_LISTENER_FD == HERITAGE_CHANNEL_FD + 6,
 	    "the plan lists the descriptors in their order");
 	if (p == NULL)
 		return NULL;

@@ -18,6 +18,7 @@ struct spawn_setup {
 	bool detached; /* standard streams to the error log */
 	const int *listener_fds;
 	size_t n_listeners;
+	int board_fd;
 	int64_t nofile; /* descriptors a worker may need */
 };
 

@@ -64,7 +64,11 @@ worker_open(struct worker *w, struct err *e)
 	w->seg = seg_open(HERITAGE_SEG_FD, e);
 	if (w->seg == NULL)
 		return -1;
+	w->board = board_open(HERITAGE_BOARD_FD, e);
+	if (w->board == NULL)
+		return -1;
 	close(HERITAGE_SEG_FD);
+	close(HERITAGE_BOARD_FD);
 	atomic_store(&w->seg->pid, (int32_t)getpid());
 	log_set_level((enum log_level)MAX(log_level_parse(w->heritage.conf.log_level), 0));
 	logw_init(HERITAGE_ACCESS_FD, HERITAGE_ERROR_FD);
@@ -136,6 +140,7 @@ worker_finish(struct worker *w)
 		log_debug("worker", "master is gone", NULL);
 	logw_stop(2000);
 	log_set_sink(NULL);
+	board_close(w->board);
 	seg_close(w->seg);
 	heritage_finish(&w->heritage);
 }

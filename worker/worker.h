@@ -2,6 +2,7 @@
  * and end together. SPDX-License-Identifier: MIT */
 #pragma once
 
+#include "common/board.h"
 #include "common/heritage.h"
 #include "common/seg.h"
 
@@ -9,7 +10,8 @@ struct app_ops;
 
 struct worker {
 	struct heritage heritage;
-	struct seg *seg; /* shared with the master */
+	struct seg *seg;     /* shared with the master */
+	struct board *board; /* shared with the other workers */
 };
 
 /* Takes over what the master left on the well-known descriptors; once per process. The

@@ -68,6 +68,9 @@ server_start(void **state)
 	worker.seg = seg_create(0, 1, 1, &fd, &e);
 	assert_non_null(worker.seg);
 	close(fd);
+	worker.board = board_create(&fd, &e);
+	assert_non_null(worker.board);
+	close(fd);
 	logw_init(null, null2);
 	assert_int_equal(logw_start(), 0);
 	assert_int_equal(msg_pair(pair, &e), 0);
@@ -99,6 +102,7 @@ server_stop(void **state)
 	net_finish(&net);
 	close(master_end);
 	logw_stop(1000);
+	board_close(worker.board);
 	seg_close(worker.seg);
 	heritage_finish(&worker.heritage);
 	return 0;

@@ -14,19 +14,36 @@
 /* With other workers to share with, requests taken in beyond those that run. */
 #define GATE_BACKLOG 1
 
-/* gunicorn's counterpart: a worker with work in hand leaves the connection to an idle one.
- */
+static struct board_line *
+own_line(const struct net *net)
+{
+	return &net->worker->board->slot[net->worker->heritage.slot % BOARD_SLOTS];
+}
+
+static bool
+is_alone(const struct net *net)
+{
+	return net->worker->heritage.workers <= 1;
+}
+
+/* A worker with work in hand, or with more than its share of the connections, leaves the
+ * next one to the others. */
+static bool
+others_first(const struct net *net)
+{
+	if (is_alone(net))
+		return false;
+	return net->with_app - net->parked >= (size_t)net->conf->threads + GATE_BACKLOG ||
+	       (!net->share_waived &&
+		   board_has_share(net->worker->board, (uint32_t)net->n_conns));
+}
+
 static bool
 gate_open(const struct net *net)
 {
-	const size_t busy = net->with_app - net->parked;
-
 	if (net->accept_paused || net->draining)
 		return false;
-	if (net->n_conns >= (size_t)net->conf->worker_connections)
-		return false;
-	return net->worker->heritage.workers <= 1 ||
-	       busy < (size_t)net->conf->threads + GATE_BACKLOG;
+	return net->n_conns < (size_t)net->conf->worker_connections && !others_first(net);
 }
 
 static void
@@ -73,6 +90,7 @@ accept_one(struct listener *l)
 		 * now is found out by its first read, not by a failing getpeername. */
 		addr_from_sockaddr(&peer, (struct sockaddr *)&ss, len);
 		conn_accept(l->net, l, fd, &peer);
+		l->net->share_waived = false;
 		return 1;
 	}
 	if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
@@ -87,7 +105,7 @@ on_acceptable(evutil_socket_t fd, short what, void *arg)
 {
 	struct listener *l = arg;
 	struct net *net = l->net;
-	const int batch = net->worker->heritage.workers > 1 ? 1 : ACCEPT_BATCH;
+	const int batch = is_alone(net) ? ACCEPT_BATCH : 1;
 
 	(void)fd;
 	(void)what;
@@ -101,7 +119,11 @@ on_acceptable(evutil_socket_t fd, short what, void *arg)
 void
 listeners_gate(struct net *net)
 {
+	struct board_line *line = own_line(net);
 	bool open;
+
+	atomic_store_explicit(
+	    &line->connections, (uint32_t)net->n_conns, memory_order_relaxed);
 
 	for (size_t i = 0; i < net->n_listeners; i++) {
 		struct listener *l = &net->listeners[i];
@@ -162,12 +184,14 @@ listeners_open(struct net *net, struct err *e)
 	for (size_t i = 0; i < h->n_listeners; i++)
 		if (listener_open(&net->listeners[i], net, &h->listeners[i], e) < 0)
 			return -1;
+	atomic_store(&own_line(net)->accepting, 1);
 	return 0;
 }
 
 void
 listeners_close(struct net *net)
 {
+	atomic_store(&own_line(net)->accepting, 0);
 	for (size_t i = 0; i < net->n_listeners; i++) {
 		struct listener *l = &net->listeners[i];
 

@@ -138,6 +138,9 @@ on_tick(evutil_socket_t fd, short what, void *arg)
 	refresh_wall(net);
 	publish_gauges(net);
 	net->accept_paused = false;
+	/* The worker that should take the next connection may be stuck: nobody waits for it
+	 * longer than a tick. */
+	net->share_waived = true;
 	expire(net);
 }
 

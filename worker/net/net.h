@@ -72,6 +72,7 @@ struct net {
 
 	uint64_t serial;
 	bool accept_paused; /* descriptors ran out: until the next tick */
+	bool share_waived;         /* take one above the share: see on_tick() */
 	uint64_t accept_warned_ns;
 	_Atomic bool draining;
 	bool quit; /* leave the loop */
