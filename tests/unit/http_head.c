@@ -105,7 +105,9 @@ static const struct check_row target_rows[] = {
     {"%00", IN("GET /a%00 HTTP/1.1\r\n" H "\r\n"), 400, 0, NULL},
     {"%zz", IN("GET /a%zz HTTP/1.1\r\n" H "\r\n"), 400, 0, NULL},
     {"% at the end", IN("GET /a% HTTP/1.1\r\n" H "\r\n"), 400, 0, NULL},
-    {"%4 at the end", IN("GET /a?%4 HTTP/1.1\r\n" H "\r\n"), 400, 0, NULL},
+    {"%4 at the end", IN("GET /a%4 HTTP/1.1\r\n" H "\r\n"), 400, 0, NULL},
+    {"%00 in a query", IN("GET /a?%00 HTTP/1.1\r\n" H "\r\n"), 400, 0, NULL},
+    {"100% in a query", IN("GET /a?q=100% HTTP/1.1\r\n" H "\r\n"), 0, 1, "|query 1 q=100%|"},
     {"quotes and bars", IN("GET /\"|{}\\^<>` HTTP/1.1\r\n" H "\r\n"), 0, 1, NULL},
 };
 
