@@ -33,6 +33,7 @@ class Master:
     """`with Master("-w", 2) as m:` one instance; at the end nothing of it may be left."""
 
     def __init__(self, *options, app="shop:app", env=None, **popen):
+        assert FAKE.exists(), f"{FAKE} is not built (target fake_worker)"
         # Not under pytest's own directory: workers of another user have to get here.
         self.dir = Path(tempfile.mkdtemp(prefix="shoal-master-"))
         self.dir.chmod(0o755)
