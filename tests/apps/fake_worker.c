@@ -184,8 +184,9 @@ main(void)
 		return 7;
 	if (asked("request"))
 		begin_request();
-	if (asked("close-channel")) {
+	if (asked("close-channel"))
 		close(HERITAGE_CHANNEL_FD);
+	if (asked("close-channel") || asked("deaf")) {
 		for (;;)
 			pause();
 	}

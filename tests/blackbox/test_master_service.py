@@ -198,7 +198,8 @@ def ids(m, key):
 @needs_root
 def test_workers_run_as_another_user(tmp_path):
     sock = tmp_path / "s"
-    with Master("-u", "nobody", "-b", f"unix:{sock}") as m:
+    deaf = {"FAKE_WORKER": "deaf"}
+    with Master("-u", "nobody", "-b", f"unix:{sock}", env=deaf) as m:
         assert ids(m, "Uid") == {NOBODY.pw_uid}
         assert ids(m, "Gid") == ids(m, "Groups") == {NOBODY.pw_gid}
         assert int(m.status(m.workers()[0])["CapEff"], 16) == 0

@@ -245,8 +245,10 @@ def test_sigpipe_is_ignored():
         m.wait_log("worker ready slot=1")
 
 
-def test_kill_9_of_the_master_ends_its_workers():
-    with Master("-w", 3) as m:
+@pytest.mark.parametrize("words", ["", "deaf"])
+def test_kill_9_of_the_master_ends_its_workers(words):
+    """By the end of the channel, and by a signal where nobody reads it."""
+    with Master("-w", 3, env=fake(words)) as m:
         workers, address = m.workers(), m.address()
         m.kill(signal.SIGKILL)
         m.wait()
@@ -333,6 +335,7 @@ def test_a_log_nobody_reads_does_not_stop_the_master():
         with contextlib.suppress(BlockingIOError):
             while True:
                 os.write(write, b"x" * 4096)
+        os.set_blocking(write, True)
         for _ in range(3):
             m.kill(signal.SIGHUP)
         assert m.stop() == 0
