@@ -176,7 +176,8 @@ PyInit__shoal(void)
 
 /* ---- Embedded ---- */
 
-static _Noreturn void
+/* The attribute and not _Noreturn: clang compares it with struct plugin's. */
+__attribute__((noreturn)) static void
 run_embedded(struct worker *w)
 {
 	struct err e = {0};
