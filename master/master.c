@@ -48,6 +48,8 @@ on_load_failed(void *ctx, struct str text)
 
 	/* As it is, not as a log record: this is what a developer looks at. */
 	(void)!write(STDERR_FILENO, text.p, text.n);
+	if (text.n == 0 || text.p[text.n - 1] != '\n')
+		(void)!write(STDERR_FILENO, "\n", 1);
 	if (strcmp(m->logs.error_path, "-") != 0)
 		log_text(LOG_LVL_ERROR, "master", "application not loaded", text);
 	m->exit_code = EXIT_NO_APP;

@@ -160,18 +160,6 @@ def test_quit_is_at_once(zoo, tmp_path):
     assert conn.gone()
 
 
-def test_second_term_does_not_break_the_first(zoo, tmp_path):
-    gate = tmp_path / "gate"
-    conn = zoo.connect().send(request(f"/hold?id=a&file={gate}"))
-    noted(zoo, "held a")
-    stopping(zoo)
-    assert conn.quiet(0.1)
-    stopping(zoo)
-    gate.touch()
-    assert conn.response().body == b"released"
-    finish(zoo)
-
-
 def test_kill_9_of_the_master_ends_the_workers(server):
     srv = server("zoo:application", workers=2)
     workers = srv.worker_pids()

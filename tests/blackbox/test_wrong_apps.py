@@ -166,7 +166,7 @@ def test_kill_9_of_a_worker_harms_no_other(server):
         ("zoo:no_such_name", "no_such_name"),
         ("broken_import:app", "ZeroDivisionError"),
         ("broken_syntax:app", "SyntaxError"),
-        ("zoo:BLOCK", "callable"),
+        ("zoo:BLOCK", "cannot be called\n"),
     ],
 )
 def test_application_that_does_not_load(app, words, tmp_path):
