@@ -9,6 +9,7 @@
 #include "worker/py/response.h"
 #include "worker/py/shape.h"
 #include "worker/py/start_response.h"
+#include "worker/py/sock.h"
 #include "worker/py/transfer.h"
 
 #include <time.h>
@@ -72,6 +73,8 @@ call_detach(struct call *c)
 
 	if (c->faces[FACE_TRANSFER] != NULL)
 		transfer_freeze(c);
+	if (UNLIKELY(c->faces[FACE_SOCKET] != NULL))
+		sock_end(c->faces[FACE_SOCKET]);
 	for (int k = 0; k < FACE_KINDS; k++) {
 		struct face *f = (struct face *)c->faces[k];
 

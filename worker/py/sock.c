@@ -46,6 +46,21 @@ sock_reset(PyObject *self)
 	Py_CLEAR(((struct sock *)self)->real);
 }
 
+void
+sock_end(PyObject *self)
+{
+	struct sock *s = (struct sock *)self;
+	PyObject *done;
+
+	if (s->real == NULL)
+		return;
+	done = PyObject_CallMethod(s->real, "close", NULL);
+	if (done == NULL)
+		PyErr_Clear();
+	Py_XDECREF(done);
+	Py_CLEAR(s->real);
+}
+
 static void
 sock_dealloc(PyObject *self)
 {
