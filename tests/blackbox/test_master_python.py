@@ -37,7 +37,7 @@ def refusal(*options, env=None, plugins=("shoal-cp39.so", "shoal-cp311.so")):
 
 
 def test_the_order_of_choice(tmp_path):
-    """--python, --venv, VIRTUAL_ENV, PATH: each takes the place of the next."""
+    """--python or --venv, then VIRTUAL_ENV, then PATH."""
     on_path = interpreter(tmp_path / "path" / "python3")
     active = interpreter(tmp_path / "active" / "bin" / "python3")
     named = interpreter(tmp_path / "named" / "bin" / "python3")
@@ -45,7 +45,7 @@ def test_the_order_of_choice(tmp_path):
     path = {"PATH": f"relative::{on_path.parent}:/usr/bin:/bin"}
     venv = path | {"VIRTUAL_ENV": str(tmp_path / "active")}
     cases = [
-        (["--python", given, "--venv", tmp_path / "named"], venv, given),
+        (["--python", given], venv, given),
         (["--venv", tmp_path / "named"], venv, named),
         ([], venv, active),
         ([], path | {"VIRTUAL_ENV": ""}, on_path),
@@ -132,7 +132,6 @@ def test_an_interpreter_that_floods_is_cut_off(tmp_path):
     assert "cannot use the interpreter" in refusal("--python", python)
 
 
-@pytest.mark.long
 def test_an_interpreter_that_hangs_is_given_up(tmp_path):
     python = tmp_path / "python"
     python.write_text("#!/bin/sh\nexec tail -f /dev/null\n")
