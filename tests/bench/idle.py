@@ -14,6 +14,7 @@ from peers import BIN, HERE, Server, raise_descriptor_limit
 from workloads import WORKLOADS
 
 CONNECTIONS = 10_000
+OPEN_SECONDS = 20
 HELLO = WORKLOADS[0]
 
 
@@ -27,7 +28,7 @@ def kib(pid, key="Rss"):
 
 def interpreter_kib():
     """An interpreter that imported the application and waits."""
-    code = "import app; print(flush=True); input()"
+    code = "import app; print(flush=True); import sys; sys.stdin.read()"
     with subprocess.Popen(
         [BIN / "python", "-c", code], cwd=HERE, stdin=subprocess.PIPE, stdout=subprocess.PIPE
     ) as process:
@@ -54,10 +55,10 @@ def worker_of(pid):
 
 
 def open_many(port, say, name):
-    """Opens connections, each having had one answer, until one fails."""
-    connections = []
+    """Opens connections, each having had one answer, until one fails or time is up."""
+    connections, deadline = [], time.monotonic() + OPEN_SECONDS
     try:
-        for _ in range(CONNECTIONS):
+        while len(connections) < CONNECTIONS and time.monotonic() < deadline:
             connections.append(socket.create_connection(("127.0.0.1", port), timeout=5))
             ask(connections[-1])
     except OSError as error:
@@ -67,9 +68,11 @@ def open_many(port, say, name):
 
 
 def settle(pid):
-    """The resident size once it has stopped growing."""
+    """The resident size once it has stopped growing, or after three seconds."""
     last, now = -1, kib(pid)
-    while now != last:
+    for _ in range(10):
+        if now == last:
+            break
         time.sleep(0.3)
         last, now = now, kib(pid)
     return now
@@ -98,7 +101,10 @@ def run(peers, say):
     base = interpreter_kib()
     header = ["server", "worker MiB", "above the interpreter", "all processes"]
     header += ["idle connections", "bytes each"]
-    rows = [measure(peer, base, say) for peer in peers]
+    rows = []
+    for peer in peers:
+        say(f"bench: {peer.name} at rest")
+        rows.append(measure(peer, base, say))
     intro = f"The interpreter with the application imported: {base / 1024:.1f} MiB resident."
     print(f"{intro}\n\n{report.text_table(header, rows)}")
     return f"{intro}\n\n{report.markdown_table(header, rows)}"

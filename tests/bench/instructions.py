@@ -15,7 +15,6 @@ from workloads import WORKLOADS
 COUNTED = ("hello", "browser", "post", "chunks", "fields", "logged")
 SERVERS = ("shoal", "bjoern", "fastwsgi", "freastal")
 WARM_UP, REQUESTS = 300, 1000
-TERMINATOR = {True: b"0\r\n\r\n", False: None}
 
 
 def read_answer(connection, left):
@@ -49,7 +48,7 @@ def count(peer, workload, requests):
     valgrind = ("valgrind", "-q", "--tool=callgrind", "--trace-children=yes")
     prefix = (*valgrind, f"--callgrind-out-file={folder}/%p.out")
     with Server(peer, workload, prefix, {"PYTHONHASHSEED": "0"}) as server:
-        if trouble := server.wait_ready(120) or wrong_answer(workload, server.port):
+        if trouble := server.wait_ready(120) or wrong_answer(workload, server.port, 60):
             raise RuntimeError(trouble)
         with socket.create_connection(("127.0.0.1", server.port), timeout=60) as connection:
             left, request = b"", workload.request()

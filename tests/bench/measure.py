@@ -108,9 +108,9 @@ def run_wrk(pid, workload, port, seconds, script):
     return Sample(rps, p50, p99, used, rss_mib(pids), errors)
 
 
-def wrong_answer(workload, port):
+def wrong_answer(workload, port, timeout=5):
     """What is wrong with the answer to one request of the workload; None when it is right."""
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=timeout)
     try:
         method = "POST" if workload.body else "GET"
         connection.request(method, workload.path, workload.body or None, dict(workload.headers))
