@@ -81,13 +81,13 @@ fleet_slot_ready(struct fleet *f, struct slot *s)
 }
 
 void
-fleet_slot_failed(struct fleet *f, struct str text)
+fleet_slot_failed(struct fleet *f, struct str text, bool refused)
 {
 	if (f->stopping)
 		return;
 	if (!f->ever_ready && !f->load_failed) {
 		f->load_failed = true;
-		f->events.on_load_failed(f->events.ctx, text);
+		f->events.on_load_failed(f->events.ctx, text, refused);
 		return;
 	}
 	log_text(LOG_LVL_ERROR, "master", "application not loaded", text);

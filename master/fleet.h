@@ -16,9 +16,9 @@ struct slot;
 struct fleet_events {
 	/* A worker accepts for the first time since it was started. */
 	void (*on_ready)(void *ctx, unsigned slot, pid_t pid);
-	/* No worker was ever ready, and one could not load the application: why, in its own
-	 * words. At most once. */
-	void (*on_load_failed)(void *ctx, struct str text);
+	/* No worker was ever ready, and one could not load the application or do what the
+	 * options ask (refused): why, in its own words. At most once. */
+	void (*on_load_failed)(void *ctx, struct str text, bool refused);
 	/* After fleet_stop: the last worker is gone. */
 	void (*on_gone)(void *ctx);
 	void *ctx;

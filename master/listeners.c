@@ -7,7 +7,9 @@
 #include "master/sock.h"
 
 #include <errno.h>
+#include <linux/filter.h>
 #include <stdio.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 
 #define SYSTEMD_FIRST_FD 3 /* sd_listen_fds(3) */
@@ -118,6 +120,31 @@ listeners_open(
 	unsetenv("LISTEN_PID");
 	unsetenv("LISTEN_FDNAMES");
 	return rc;
+}
+
+/* A listening socket cannot be told to complete what has begun and begin nothing new. But
+ * its filter sees every segment: one without ACK is a SYN (the data begins at the TCP
+ * header, flags in byte 13), which is dropped, and the client tries again in a second. */
+void
+listeners_refuse(struct listeners *ls)
+{
+	struct sock_filter code[] = {
+	    BPF_STMT(BPF_LD | BPF_B | BPF_ABS, 13),
+	    BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, 0x10, 0, 1),
+	    BPF_STMT(BPF_RET | BPF_K, UINT32_MAX),
+	    BPF_STMT(BPF_RET | BPF_K, 0),
+	};
+	const struct sock_fprog prog = {ARRAY_LEN(code), code};
+
+	for (size_t i = 0; i < ls->n; i++) {
+		const struct listener *l = &ls->v[i];
+
+		if (l->made && !l->is_unix &&
+		    setsockopt(l->fd, SOL_SOCKET, SO_ATTACH_FILTER, &prog, sizeof(prog)) <
+			0)
+			log_debug("master", "no filter on the listener",
+			    "address=%s reason=\"%s\"", l->name, strerror(errno));
+	}
 }
 
 void

@@ -42,7 +42,7 @@ on_ready(void *ctx, unsigned slot, pid_t pid)
 }
 
 static void
-on_load_failed(void *ctx, struct str text)
+on_load_failed(void *ctx, struct str text, bool refused)
 {
 	struct master *m = ctx;
 
@@ -52,7 +52,7 @@ on_load_failed(void *ctx, struct str text)
 		(void)!write(STDERR_FILENO, "\n", 1);
 	if (strcmp(m->logs.error_path, "-") != 0)
 		log_text(LOG_LVL_ERROR, "master", "application not loaded", text);
-	m->exit_code = EXIT_NO_APP;
+	m->exit_code = refused ? EXIT_CONFIG : EXIT_NO_APP;
 	m->stopping = true;
 	fleet_stop_now(&m->fleet);
 }
@@ -76,6 +76,7 @@ master_stop(struct master *m)
 	log_info("master", "stopping", "graceful=%llds",
 	    (long long)(m->heritage.conf.graceful_timeout / 1000));
 	notify_send("STOPPING=1");
+	listeners_refuse(&m->listeners);
 	fleet_stop(&m->fleet, m->heritage.conf.graceful_timeout);
 }
 

@@ -59,7 +59,7 @@ on_msg_failed(struct slot *s, const struct msg *m)
 	s->state = SLOT_ENDING;
 	s->failed = true;
 	timer_set(s, KILL_AFTER_MS);
-	fleet_slot_failed(s->fleet, (struct str){m->payload, m->n});
+	fleet_slot_failed(s->fleet, (struct str){m->payload, m->n}, m->type == MSG_REFUSED);
 }
 
 static void
@@ -73,6 +73,7 @@ on_msg_drained(struct slot *s, const struct msg *m)
 static void (*const handlers[])(struct slot *s, const struct msg *m) = {
     [MSG_READY] = on_msg_ready,
     [MSG_FAILED] = on_msg_failed,
+    [MSG_REFUSED] = on_msg_failed,
     [MSG_DRAINED] = on_msg_drained,
 };
 
@@ -193,7 +194,7 @@ on_load_timeout(struct slot *s)
 	s->state = SLOT_ENDING;
 	s->failed = true;
 	kill(s->pid, SIGKILL);
-	fleet_slot_failed(s->fleet, (struct str){text, (size_t)n});
+	fleet_slot_failed(s->fleet, (struct str){text, (size_t)n}, false);
 }
 
 static void
@@ -337,7 +338,8 @@ slot_reap(struct slot *s, int status)
 		    (struct str){
 			text, (size_t)snprintf(text, sizeof(text),
 				  "worker %u ended while it loaded the application: %s\n",
-				  s->index, cause)});
+				  s->index, cause)},
+		    false);
 	}
 	return s->expected ? 0 : backoff_next(&s->backoff, r.life_ms, s->was_ready);
 }

@@ -47,4 +47,5 @@ int64_t slot_reap(struct slot *s, int status);
 
 /* The fleet's part, called by a slot. */
 void fleet_slot_ready(struct fleet *f, struct slot *s);
-void fleet_slot_failed(struct fleet *f, struct str text);
+/* refused: it is the options that cannot be met, not the application. */
+void fleet_slot_failed(struct fleet *f, struct str text, bool refused);

@@ -125,6 +125,7 @@ sock_open_tcp(
 	if (set_name(l, fd, e) < 0)
 		return -1;
 	l->fd = TAKE_FD(fd);
+	l->made = true;
 	return 0;
 }
 

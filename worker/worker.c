@@ -77,16 +77,22 @@ worker_open(struct worker *w, struct err *e)
 	return 0;
 }
 
+static _Noreturn void
+give_up(enum msg_type type, struct str text, int status)
+{
+	/* Without a master there is still somebody who reads stderr. */
+	if (msg_send(HERITAGE_CHANNEL_FD, type, text.p, text.n, NULL, 0) < 0 &&
+	    write(STDERR_FILENO, text.p, text.n) < 0)
+		_exit(status);
+	logw_stop(1000);
+	_exit(status);
+}
+
 void
 worker_fail(struct worker *w, struct str text)
 {
 	(void)w;
-	/* Without a master there is still somebody who reads stderr. */
-	if (msg_send(HERITAGE_CHANNEL_FD, MSG_FAILED, text.p, text.n, NULL, 0) < 0 &&
-	    write(STDERR_FILENO, text.p, text.n) < 0)
-		_exit(3);
-	logw_stop(1000);
-	_exit(3);
+	give_up(MSG_FAILED, text, 3);
 }
 
 static void *
@@ -117,7 +123,9 @@ worker_start(struct worker *w, const struct app_ops *ops, struct err *e)
 {
 	if (logw_start() < 0)
 		return err_errno(e, "log thread");
-	if (net_init(&net, w, ops, e) < 0 || channel_open(&net, e) < 0)
+	if (net_init(&net, w, ops, e) < 0)
+		give_up(MSG_REFUSED, str_of(e->text), 2);
+	if (channel_open(&net, e) < 0)
 		return -1;
 	if (start_thread(e) < 0)
 		return -1;

@@ -23,7 +23,8 @@ NODISCARD int worker_open(struct worker *w, struct err *e);
 _Noreturn void worker_fail(struct worker *w, struct str text);
 
 /* Starts the I/O thread, begins to accept and tells the master READY. The calling thread
- * goes on as application thread 0. */
+ * goes on as application thread 0. What the options ask for and cannot be had (a key file,
+ * a log format) is the operator's to mend: the process then ends with status 2. */
 NODISCARD int worker_start(struct worker *w, const struct app_ops *ops, struct err *e);
 
 /* After every application thread has returned: tells the I/O thread to write out its logs,

@@ -89,6 +89,16 @@ conn_link(struct net *net, struct conn *c)
 	stat_add(net->seg, STAT_connections, 1);
 }
 
+static enum timer_kind
+first_timer(const struct conn *c)
+{
+	if (c->state == CONN_HANDSHAKE)
+		return TIMER_HANDSHAKE;
+	/* Taken out of the queue at the end: it may speak now, but is not waited for long.
+	 */
+	return c->net->draining ? TIMER_DISCARD : TIMER_HEAD;
+}
+
 void
 conn_accept(struct net *net, struct listener *l, int fd, const struct addr *peer)
 {
@@ -115,8 +125,7 @@ conn_accept(struct net *net, struct listener *l, int fd, const struct addr *peer
 	event_assign(&c->ev_write, net->base, fd, EV_WRITE | EV_PERSIST, on_writable, c);
 	conn_link(net, c);
 	c->state = l->tls ? CONN_HANDSHAKE : CONN_IDLE;
-	timer_set(
-	    net->timers, &c->timer, l->tls ? TIMER_HANDSHAKE : TIMER_HEAD, net_now(net));
+	timer_set(net->timers, &c->timer, first_timer(c), net_now(net));
 	conn_watch_read(c, true);
 	/* Data usually came along with the connection: one wait less. */
 	on_readable(fd, EV_READ, c);

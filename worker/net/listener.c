@@ -202,8 +202,17 @@ listeners_close(struct net *net)
 	}
 }
 
+bool
+listeners_closed(const struct net *net)
+{
+	for (size_t i = 0; i < net->n_listeners; i++)
+		if (net->listeners[i].fd >= 0)
+			return false;
+	return true;
+}
+
 void
-listeners_drain(struct net *net)
+listeners_drain(struct net *net, bool last)
 {
 	/* Who is in the queue has been told "connected" by the kernel: closing on them
 	 * would be a reset. */
@@ -211,5 +220,6 @@ listeners_drain(struct net *net)
 		for (int n = 0; n < 65536 && net->listeners[i].fd >= 0; n++)
 			if (accept_one(&net->listeners[i]) <= 0)
 				break;
-	listeners_close(net);
+	if (last)
+		listeners_close(net);
 }

@@ -23,8 +23,10 @@ struct listener {
 };
 
 NODISCARD int listeners_open(struct net *net, struct err *e);
-/* Accepts what is in the queues, then closes the listeners: the drain's first step. */
-void listeners_drain(struct net *net);
+/* Accepts what is in the queues; `last` closes the listeners then. A drain does it at once
+ * and again after a tick, for connections whose handshake was under way. */
+void listeners_drain(struct net *net, bool last);
+bool listeners_closed(const struct net *net);
 void listeners_close(struct net *net);
 /* Work came or went: open or shut the gate. Cheap; call at the end of a loop turn. */
 void listeners_gate(struct net *net);

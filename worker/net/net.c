@@ -97,7 +97,7 @@ check_drain(struct net *net)
 		return;
 	if (net->n_conns > 0 && net_now(net) >= net->drain_deadline_ns)
 		cut_everything(net);
-	if (net->n_conns > 0)
+	if (net->n_conns > 0 || !listeners_closed(net))
 		return;
 	/* Requests may outlive their connections (hooks): the application threads finish
 	 * those before they return. */
@@ -142,6 +142,8 @@ on_tick(evutil_socket_t fd, short what, void *arg)
 	 * longer than a tick. */
 	net->share_waived = true;
 	expire(net);
+	if (net->draining && !listeners_closed(net))
+		listeners_drain(net, true);
 }
 
 static void
@@ -268,7 +270,7 @@ net_drain(struct net *net, uint64_t ms)
 		return;
 	atomic_store(&net->draining, true);
 	net->drain_deadline_ns = net_now(net) + ms * 1000000u;
-	listeners_drain(net);
+	listeners_drain(net, false);
 	conns_drain(net);
 }
 
