@@ -232,6 +232,15 @@ conn_next_message(struct conn *c)
 	timer_set(net->timers, &c->timer, TIMER_KEEPALIVE, net_now(net));
 }
 
+/* Bytes that nobody read turn a close() into a reset, which destroys the answer's tail. */
+static bool
+unread_input(const struct conn *c)
+{
+	char byte;
+
+	return c->in_n > 0 || recv(c->t.fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) > 0;
+}
+
 /* Everything c->req had to say is with the kernel. */
 static void
 answered(struct conn *c)
@@ -239,6 +248,7 @@ answered(struct conn *c)
 	struct req *r = c->req;
 	const unsigned flags = r->finished ? r->finish_flags : 0;
 	const bool own = r->taken_over;
+	const bool last = !r->head.keep_alive; /* the client promised to send no more */
 	const bool unread_100 = r->head.expect_continue && !r->interim_sent &&
 				!atomic_load_explicit(&r->continued, memory_order_relaxed);
 	bool keep = !own && !(flags & REQ_CLOSE) && r->head.keep_alive;
@@ -256,8 +266,8 @@ answered(struct conn *c)
 		conn_next_message(c);
 	else if (keep && !unread_100)
 		discard_rest(c);
-	else if (c->input_done && c->in_n == 0 && !own && c->t.tls == NULL)
-		conn_close(c, REQ_SENT); /* nothing unread: no reset can follow */
+	else if (last && c->input_done && !own && c->t.tls == NULL && !unread_input(c))
+		conn_close(c, REQ_SENT);
 	else
 		conn_linger(c);
 }
