@@ -52,7 +52,7 @@ def server_environment(extra=None):
     env["SHOAL_PYTHON"] = os.environ.get("SHOAL_TEST_PYTHON") or sys.executable
     if SANITIZED:
         env["SHOAL_PYTHON_LAUNCH"] = "embed"
-        env["ASAN_OPTIONS"] = "detect_leaks=0:detect_stack_use_after_return=0"
+        env["ASAN_OPTIONS"] = "detect_leaks=0:quarantine_size_mb=4"
         env["UBSAN_OPTIONS"] = "print_stacktrace=1"
     for key in ("SHOAL_PYTHON_LAUNCH", "ASAN_OPTIONS", "TSAN_OPTIONS"):
         if key in os.environ:
@@ -71,6 +71,7 @@ class Server:
         self.workers, self.bind, self.cwd = workers, bind, cwd or APPS
         self.env = server_environment(env)
         self.expected, self.allowed, self.conns = [], [], []
+        self.crashes = False  # the application's own crash: a sanitizer reports it too
         self.lines = []
         self.process = self.listener = None
         self.baseline = {}
@@ -312,7 +313,7 @@ class Server:
 
     def check_log(self):
         """No sanitizer report, no unannounced error, every announced one."""
-        assert not SANITIZER.search(self.log), self.log
+        assert self.crashes or not SANITIZER.search(self.log), self.log
         if not IS_SHOAL:
             return
         known = self.allowed + [regex for regex, _ in self.expected]

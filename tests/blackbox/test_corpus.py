@@ -31,6 +31,8 @@ def converse(echo, case, cuts):
     # A HEAD request has no body to read; only its own answer is affected.
     head_first = data.lstrip(b"\r\n").startswith(b"HEAD ")
     answers = []
+    # Who goes on after `Connection: close` may be reset by the bytes that come later.
+    promised = b"close" in data.lower() or b"HTTP/1.0" in data
     with echo.connect(timeout=10) as conn:
         # It may be refused before we have said everything.
         with contextlib.suppress(ConnectionError):
@@ -40,6 +42,9 @@ def converse(echo, case, cuts):
             try:
                 method = "HEAD" if head_first and not answers else "GET"
                 answers.append(conn.response(method))
+            except ConnectionResetError:
+                assert promised and cuts, "a reset destroyed the answer"
+                return None
             except Closed:
                 assert not conn.buf, f"cut answer {bytes(conn.buf[:200])!r}"
                 return answers
@@ -88,6 +93,8 @@ def test_whole_and_in_pieces(echo, case):
     judged = []
     for cuts in ([], *(sorted(rng.sample(range(size + 1), min(size, 7))) for _ in "ab")):
         answers = converse(echo, case, cuts)
+        if answers is None:
+            continue
         good = judge(case, answers)
         compare(case, good)
         judged.append([a.status for a in answers])

@@ -128,6 +128,7 @@ def test_debug_shows_the_traceback_to_the_client(server):
 def test_death_of_a_worker_names_its_request(server, record, how):
     srv = server("zoo:application", env={"RECORD": str(record)}, workers=2)
     srv.allow_log(r".*")
+    srv.crashes = how == "segv"
     before = srv.worker_pids()
     with srv.connect() as conn:
         conn.send(f"GET /die?how={how} HTTP/1.1\r\nHost: t\r\n\r\n")
