@@ -113,7 +113,13 @@ def wrong_answer(workload, port, timeout=5):
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=timeout)
     try:
         method = "POST" if workload.body else "GET"
-        connection.request(method, workload.path, workload.body or None, dict(workload.headers))
+        # Field by field: request() would add one more.
+        connection.putrequest(method, workload.path, skip_accept_encoding=True)
+        for name, value in workload.headers.items():
+            connection.putheader(name, value)
+        if workload.body:
+            connection.putheader("Content-Length", str(len(workload.body)))
+        connection.endheaders(workload.body or None)
         response = connection.getresponse()
         body = response.read()
         if response.status != 200:
