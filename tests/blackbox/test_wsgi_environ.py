@@ -4,6 +4,7 @@ SPDX-License-Identifier: MIT
 """
 
 import json
+import socket
 
 import pytest
 from shoal_harness import SANITIZED
@@ -106,8 +107,20 @@ def test_fresh_context_per_request(probe):
 
 
 def test_unix_peer(server):
-    saw = server("probe", bind="unix").ask("/valid/hello")
-    assert saw.body == b"valid"
+    one = server("addresses", bind="unix")
+    assert json.loads(one.ask("/").body) == ["unix", "", "unix", ""]
+
+
+def test_each_listener_has_its_name(server, tmp_path):
+    path = tmp_path / "second.sock"
+    one = server("addresses", "--bind", f"unix:{path}")
+    with socket.socket(socket.AF_UNIX) as sock:
+        sock.settimeout(5)
+        sock.connect(str(path))
+        sock.sendall(b"GET / HTTP/1.1\r\nHost: t\r\nConnection: close\r\n\r\n")
+        body = sock.makefile("rb").read().split(b"\r\n\r\n", 1)[1]
+    assert json.loads(body) == ["unix", "", "unix", ""]
+    assert json.loads(one.ask("/").body)[2:] == ["127.0.0.1", str(one.port)]
 
 
 def test_threads_and_workers_are_told(server):

@@ -306,7 +306,7 @@ call_wait(struct face *face, void (*ask)(struct req *r))
 	Py_INCREF(face);
 	atomic_store(&c->waiter, s);
 	ask(c->req);
-	rc = sleeper_sleep(s, NULL, NULL);
+	rc = sleeper_sleep(s, NULL);
 	if (face->call != NULL)
 		atomic_store(&c->waiter, NULL);
 	if (rc == 0 && face->call == NULL) {

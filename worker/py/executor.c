@@ -24,7 +24,9 @@ static struct executor {
 	struct req *head;                /* taken from posted, oldest first */
 	_Atomic bool more;               /* head was not empty when last looked at */
 	_Atomic(struct lend *) released; /* by the I/O thread: references to drop */
-	bool work_came; /* I/O thread's own: flush() has somebody to wake */
+	bool work_came;      /* I/O thread's own: flush() has somebody to wake */
+	_Atomic int awake;   /* threads not idle */
+	_Atomic bool helper; /* one more was woken and has not looked yet */
 	_Atomic bool stopping;
 	_Atomic int live; /* requests between start and end */
 } executor = {.lock = PTHREAD_MUTEX_INITIALIZER};
@@ -129,16 +131,22 @@ on_release(void *owner)
 }
 
 /* One sleeper is enough: who takes work while more is waiting wakes the next. The first
- * threads are preferred, their caches are warm. */
+ * threads are preferred, their caches are warm. While others are awake, a thread woken in
+ * addition only fights them for the GIL, unless they block: it is a helper, there is one
+ * at a time, and it looks again after a moment whether there is still something to do. */
 static void
 wake_one(void)
 {
+	if (atomic_load(&executor.awake) > 0 && executor.n_threads > 1 &&
+	    atomic_exchange(&executor.helper, true))
+		return;
 	for (unsigned i = 0; i < executor.n_threads; i++) {
 		if (sleeper_is_idle(&executor.threads[i]->sleeper)) {
 			sleeper_wake(&executor.threads[i]->sleeper);
 			return;
 		}
 	}
+	atomic_store(&executor.helper, false);
 }
 
 static void
@@ -296,7 +304,22 @@ have_work(const void *arg)
 	const struct app_thread *t = arg;
 
 	return atomic_load(&t->inbox) != NULL || atomic_load(&executor.posted) != NULL ||
-	       atomic_load(&executor.more) || all_done();
+	       atomic_load(&executor.more) || atomic_load(&executor.released) != NULL ||
+	       all_done();
+}
+
+#define HELPER_PAUSE_NS 100000
+
+/* A woken thread, before it takes the GIL. */
+static bool
+should_rise(const void *arg)
+{
+	const struct timespec pause = {.tv_nsec = HELPER_PAUSE_NS};
+
+	if (atomic_load(&executor.awake) > 0)
+		nanosleep(&pause, NULL);
+	atomic_store(&executor.helper, false);
+	return have_work(arg);
 }
 
 static uint64_t
@@ -335,9 +358,12 @@ resume_inbox(struct app_thread *t)
 static void
 thread_run(struct app_thread *t)
 {
+	const struct sleeper_idle idle = {have_work, should_rise, t};
 	struct req *r;
+	bool failed;
 
 	current = t;
+	atomic_fetch_add(&executor.awake, 1);
 	t->now_ns = clock_ns();
 	for (;;) {
 		drop_released();
@@ -350,10 +376,15 @@ thread_run(struct app_thread *t)
 		}
 		if (all_done())
 			break;
-		if (sleeper_sleep(&t->sleeper, have_work, t) < 0)
+		atomic_fetch_sub(&executor.awake, 1);
+		failed = sleeper_sleep(&t->sleeper, &idle) < 0;
+		atomic_fetch_add(&executor.awake, 1);
+		atomic_store(&executor.helper, false); /* a signal may have been quicker */
+		if (failed)
 			errors_log_pending("signal handler failed", NULL);
 		t->now_ns = clock_ns();
 	}
+	atomic_fetch_sub(&executor.awake, 1);
 	current = NULL;
 }
 

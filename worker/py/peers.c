@@ -104,39 +104,23 @@ peers_client(struct peers *p, const struct req *r, struct peer_names *out)
 	return 0;
 }
 
-/* Splits "127.0.0.1:8000", "[::1]:8000"; "unix:/path" becomes 'unix' and ''. */
-static int
-names_from_bind(struct peer_names *n, const struct heritage_listener *l)
-{
-	const char *host = l->name, *colon = strrchr(host, ':');
-	size_t len = colon != NULL ? (size_t)(colon - host) : strlen(host);
-
-	if (l->is_unix)
-		return names_make(n, "unix", 4, "");
-	if (len >= 2 && host[0] == '[' && host[len - 1] == ']') {
-		host++;
-		len -= 2;
-	}
-	return names_make(n, host, len, colon != NULL ? colon + 1 : "");
-}
-
 int
 peers_server(struct peers *p, const struct req *r, struct peer_names *out)
 {
-	const struct heritage *h = &p->st->worker->heritage;
+	const char *host = req_server_name(r);
 	struct server *s = &p->servers[0];
 
-	for (size_t i = 0; i < LISTENERS_KEPT && p->servers[i].names.host != NULL; i++) {
+	/* Few listeners, and the place of the last one is reused when there are more. */
+	for (size_t i = 0; i < LISTENERS_KEPT; i++) {
 		s = &p->servers[i];
-		if (s->listener == r->listener) {
-			*out = s->names;
-			return 0;
-		}
-		s = &p->servers[(i + 1) % LISTENERS_KEPT];
+		if (s->names.host == NULL || s->listener == r->listener)
+			break;
 	}
-	if (names_from_bind(&s->names, &h->listeners[0]) < 0)
-		return -1;
-	s->listener = r->listener;
+	if (s->names.host == NULL || s->listener != r->listener) {
+		if (names_make(&s->names, host, strlen(host), req_server_port(r)) < 0)
+			return -1;
+		s->listener = r->listener;
+	}
 	*out = s->names;
 	return 0;
 }

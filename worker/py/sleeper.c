@@ -42,15 +42,15 @@ sleeper_wake(struct sleeper *s)
 
 /* Returns whether a signal cut the sleep short. */
 static bool
-sleep_without_gil(struct sleeper *s, bool (*ready)(const void *arg), const void *arg)
+sleep_once(struct sleeper *s, const struct sleeper_idle *idle)
 {
-	int state = SLEEPER_AWAKE, asleep = ready != NULL ? SLEEPER_IDLE : SLEEPER_WAITING;
+	int state = SLEEPER_AWAKE, asleep = idle != NULL ? SLEEPER_IDLE : SLEEPER_WAITING;
 	bool interrupted = false;
 	uint64_t count;
 
 	/* Not AWAKE: called since the last sleep. */
 	if (atomic_compare_exchange_strong(&s->state, &state, asleep) &&
-	    (ready == NULL || !ready(arg))) {
+	    (idle == NULL || !idle->ready(idle->arg))) {
 		if (s->efd < 0)
 			syscall(SYS_futex, &s->state, FUTEX_WAIT_PRIVATE, asleep, NULL,
 			    NULL, 0);
@@ -63,11 +63,16 @@ sleep_without_gil(struct sleeper *s, bool (*ready)(const void *arg), const void 
 }
 
 int
-sleeper_sleep(struct sleeper *s, bool (*ready)(const void *arg), const void *arg)
+sleeper_sleep(struct sleeper *s, const struct sleeper_idle *idle)
 {
 	bool interrupted;
 
 	req_app_idle();
-	Py_BEGIN_ALLOW_THREADS interrupted = sleep_without_gil(s, ready, arg);
+	Py_BEGIN_ALLOW_THREADS do
+	{
+		interrupted = sleep_once(s, idle);
+	}
+	while (!interrupted && idle != NULL && !idle->rise(idle->arg))
+		;
 	Py_END_ALLOW_THREADS return interrupted ? PyErr_CheckSignals() : 0;
 }

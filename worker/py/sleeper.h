@@ -22,14 +22,22 @@ struct sleeper {
 NODISCARD int sleeper_open(struct sleeper *s);
 /* Any thread. */
 void sleeper_wake(struct sleeper *s);
+/* What an idle thread is asked, without the GIL. */
+struct sleeper_idle {
+	/* Before it sleeps: is there something after all? Who makes this true must do so
+	 * before it asks sleeper_is_idle(). */
+	bool (*ready)(const void *arg);
+	/* Woken: should it take the GIL? False: sleep on. */
+	bool (*rise)(const void *arg);
+	const void *arg;
+};
+
 /*
  * With the GIL, which is given up meanwhile. Returns at once when a wake-up came since the
- * last sleep, or when ready() (called without the GIL) says so; may return early. Who makes
- * ready() true must do so before it asks sleeper_is_idle(). ready NULL: a request waits.
- * -1: a Python signal handler raised, the exception is set.
+ * last sleep; may return early. idle NULL: a request waits. -1: a Python signal handler
+ * raised, the exception is set.
  */
-NODISCARD int sleeper_sleep(
-    struct sleeper *s, bool (*ready)(const void *arg), const void *arg);
+NODISCARD int sleeper_sleep(struct sleeper *s, const struct sleeper_idle *idle);
 
 static inline bool
 sleeper_is_idle(const struct sleeper *s)
