@@ -143,6 +143,10 @@ struct req {
 	char batch0_buf[OUT_BATCH_BYTES];
 };
 
+/* SERVER_NAME and SERVER_PORT of the listener a request came in by. */
+const char *req_server_name(const struct req *r);
+const char *req_server_port(const struct req *r);
+
 /* ---- For application threads. All thread-safe against the I/O thread; for one request
  * only one application thread at a time. ---- */
 

@@ -2,6 +2,7 @@
  * SPDX-License-Identifier: MIT */
 #include "common/conf.h"
 #include "worker/net/body.h"
+#include "worker/net/listener.h"
 #include "worker/net/net.h"
 #include "worker/net/req_io.h"
 
@@ -259,4 +260,16 @@ uint64_t
 req_body_ready(const struct req *r)
 {
 	return r->body == NULL ? 0 : body_ready(r->body);
+}
+
+const char *
+req_server_name(const struct req *r)
+{
+	return r->listener->server_name;
+}
+
+const char *
+req_server_port(const struct req *r)
+{
+	return r->listener->server_port;
 }
