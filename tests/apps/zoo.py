@@ -135,6 +135,7 @@ def own_headers(environ, start_response, q):
 
 
 def close_header(environ, start_response, q):
+    time.sleep(int(q.get("ms", 0)) / 1000)
     return ok(start_response, b"bye", Connection="close")
 
 

@@ -304,17 +304,15 @@ def test_nothing_runs_after_close(echo):
     assert answers[0].closes
 
 
-def test_close_of_the_server_does_not_reset_a_pipelining_client(zoo):
-    """The application closes; requests behind it in the pipe must not destroy its answer."""
-    for _ in range(50):
-        with zoo.connect() as conn:
-            conn.send(request("/close_header"))
-            for _ in range(30):
-                with contextlib.suppress(ConnectionError):
-                    conn.send(request("/hello"))
-            assert conn.response().body == b"bye"
-            conn.send_eof()
-            assert conn.at_eof()
+def test_close_with_unread_requests_is_no_reset(zoo):
+    """The application closes with a megabyte of further requests still on its way."""
+    with zoo.connect() as conn:
+        conn.send(request("/close_header?ms=50"))
+        with contextlib.suppress(ConnectionError, TimeoutError):
+            conn.send(request("/hello") * 3000)
+        assert conn.response().body == b"bye"
+        conn.send_eof()
+        assert conn.at_eof()
 
 
 def test_1_0_closes_unless_asked(zoo):
