@@ -5,6 +5,7 @@ SPDX-License-Identifier: MIT
 
 import argparse
 import shlex
+import signal
 import subprocess
 import sys
 import time
@@ -125,6 +126,8 @@ def speed(chosen, peers, versions, missing):
 
 
 def main():
+    # Ended from outside: the servers are still stopped on the way out.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     chosen = arguments()
     if chosen.list:
         print("servers:  ", ", ".join(peer.name for peer in PEERS))
