@@ -353,6 +353,23 @@ def close_adds_hook(environ, start_response):
     return Body()
 
 
+def endless(environ, start_response):
+    """Yields until nobody takes it any more."""
+
+    def ended(env):
+        note("hook", "ended", env["shoal.transfer"].aborted)
+
+    def body():
+        for i in range(1 << 30):
+            if i == 32:
+                note("parked")
+            yield bytes(16384)
+
+    environ["eventlet.posthooks"].append((ended, (), {}))
+    start_response("200 OK", [])
+    return Closing(body(), "endless")
+
+
 def keep_transfer(environ, start_response):
     held["transfer"] = environ["shoal.transfer"]
     return answer(start_response, "kept")

@@ -4,11 +4,10 @@ SPDX-License-Identifier: MIT
 """
 
 import json
+import signal
 
 import pytest
 from waiting import wait_for
-
-GOOD = "status=200,body=6,aborted=False"
 
 
 @pytest.fixture
@@ -35,7 +34,7 @@ def test_order_isolation_and_outcome(probe):
     assert probe.ask("/hooked?plain").body == b"hooked"
     found = notes(probe, 4)
     assert found[0] == "close plain"
-    body = "body=6" # chunked: the framing is counted on its own
+    body = "body=6"  # chunked: the framing is counted on its own
     assert found[1] == f"hook first status=200,{body},aborted=False kw"
     assert found[2] == f"hook second status=200,{body},aborted=False"
     assert found[3].startswith("hook delivered")
@@ -116,3 +115,40 @@ def test_kept_transfer_has_the_final_numbers(probe):
     assert found["sent"] == first.size == found["head"] + found["body"]
     assert found["body"] == len(first.body) and found["bytes_in"] > 20
     assert found["times"] == [True, True]
+
+
+def test_after_a_timeout(server, record, tmp_path):
+    gate = tmp_path / "gate"
+    slow = server("gone", "--timeout", "0.3", env={"RECORD": str(record), "GATE": str(gate)})
+    slow.expect_log("request timed out")
+    assert slow.ask("/wait").status == 504
+    gate.write_text("")
+    wait_for(lambda: "hook" in record.read_text(), what="the hook")
+    assert record.read_text().splitlines()[-1] == "hook aborted=True timeout"
+
+
+def test_during_a_graceful_stop(server, record, tmp_path):
+    gate = tmp_path / "gate"
+    slow = server("gone", env={"RECORD": str(record), "GATE": str(gate)})
+    with slow.connect() as conn:
+        conn.send(b"GET /wait HTTP/1.1\r\nHost: t\r\n\r\n")
+        wait_for(lambda: "started" in record.read_text(), what="the application to start")
+        slow.signal(signal.SIGTERM)
+        slow.wait_log("stopping")
+        gate.write_text("")
+        assert conn.response("GET").body == b"too late"
+    assert slow.wait_exit() == 0
+    slow.check_after_exit()
+    assert record.read_text().splitlines()[-1] == "hook aborted=False None"
+
+
+def test_when_the_graceful_time_is_over(server, record):
+    zoo = server("probe", "--graceful-timeout", "0.3", env={"RECORD": str(record)})
+    zoo.allow_log("worker|graceful")
+    with zoo.connect(rcvbuf=4096) as conn:
+        conn.send(b"GET /endless HTTP/1.1\r\nHost: t\r\n\r\n")
+        wait_for(lambda: "parked" in record.read_text(), what="output to pile up")
+        zoo.signal(signal.SIGTERM)
+        zoo.wait_exit()
+    zoo.check_after_exit()
+    assert record.read_text().splitlines()[1:] == ["close endless", "hook ended True"]
