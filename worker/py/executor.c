@@ -1,10 +1,11 @@
-/* Application threads: the job queue, the main loop of each, the way back of lent buffers.
- * SPDX-License-Identifier: MIT */
+/* Application threads: the job queue, the main loop of each. SPDX-License-Identifier: MIT
+ */
 #include "worker/py/executor.h"
 
 #include "common/log.h"
 #include "worker/py/call.h"
 #include "worker/py/errors.h"
+#include "worker/py/lend.h"
 #include "worker/py/names.h"
 #include "worker/py/paths.h"
 #include "worker/py/peers.h"
@@ -19,23 +20,16 @@ static struct executor {
 	struct state *st;            /* borrowed */
 	struct app_thread **threads; /* owned; set before the I/O thread starts */
 	unsigned n_threads;
-	_Atomic(struct req *) posted;    /* by the I/O thread, newest first */
-	pthread_mutex_t lock;            /* protects head; not taken with one thread */
-	struct req *head;                /* taken from posted, oldest first */
-	_Atomic bool more;               /* head was not empty when last looked at */
-	_Atomic(struct lend *) released; /* by the I/O thread: references to drop */
-	bool work_came;      /* I/O thread's own: flush() has somebody to wake */
-	_Atomic int awake;   /* threads not idle */
-	_Atomic bool helper; /* one more was woken and has not looked yet */
+	_Atomic(struct req *) posted; /* by the I/O thread, newest first */
+	pthread_mutex_t lock;         /* protects head; not taken with one thread */
+	struct req *head;             /* taken from posted, oldest first */
+	_Atomic bool more;            /* head was not empty when last looked at */
+	bool work_came;               /* I/O thread's own: flush() has somebody to wake */
+	_Atomic int awake;            /* threads not idle */
+	_Atomic bool helper;          /* one more was woken and has not looked yet */
 	_Atomic bool stopping;
 	_Atomic int live; /* requests between start and end */
 } executor = {.lock = PTHREAD_MUTEX_INITIALIZER};
-
-struct lend {
-	struct lend *next;
-	PyObject *obj; /* owned, or NULL */
-	int fd;        /* owned, or -1 */
-};
 
 static __thread struct app_thread *current;
 
@@ -115,19 +109,8 @@ on_pull(struct req *r)
 static void
 on_release(void *owner)
 {
-	struct lend *l = owner;
-	struct lend *head;
-
-	if (l->obj == NULL) {
-		close(l->fd);
-		free(l);
-		return;
-	}
-	head = atomic_load_explicit(&executor.released, memory_order_relaxed);
-	do {
-		l->next = head;
-	} while (!atomic_compare_exchange_weak(&executor.released, &head, l));
-	executor.work_came = true;
+	if (lend_return(owner))
+		executor.work_came = true;
 }
 
 /* One sleeper is enough: who takes work while more is waiting wakes the next. The first
@@ -192,57 +175,6 @@ executor_count(int n)
 		wake_all();
 }
 
-static struct lend *
-lend_make(PyObject *obj, int fd)
-{
-	struct lend *l = malloc(sizeof(*l));
-
-	if (l != NULL)
-		*l = (struct lend){.obj = obj, .fd = fd};
-	return l;
-}
-
-struct lend *
-lend_bytes(PyObject *obj)
-{
-	struct lend *l = lend_make(obj, -1);
-
-	if (l != NULL)
-		Py_INCREF(obj);
-	return l;
-}
-
-struct lend *
-lend_fd(int fd)
-{
-	return lend_make(NULL, fd);
-}
-
-void
-lend_cancel(struct lend *l)
-{
-	Py_XDECREF(l->obj);
-	if (l->fd >= 0)
-		close(l->fd);
-	free(l);
-}
-
-static void
-drop_released(void)
-{
-	struct lend *l = atomic_load_explicit(&executor.released, memory_order_relaxed);
-
-	if (LIKELY(l == NULL))
-		return;
-	l = atomic_exchange(&executor.released, NULL);
-	while (l != NULL) {
-		struct lend *next = l->next;
-
-		lend_cancel(l);
-		l = next;
-	}
-}
-
 /* A stack, newest first, as a list with the oldest first; *last is its end. */
 static struct req *
 take_all(_Atomic(struct req *) *stack, struct req **last)
@@ -304,8 +236,7 @@ have_work(const void *arg)
 	const struct app_thread *t = arg;
 
 	return atomic_load(&t->inbox) != NULL || atomic_load(&executor.posted) != NULL ||
-	       atomic_load(&executor.more) || atomic_load(&executor.released) != NULL ||
-	       all_done();
+	       atomic_load(&executor.more) || lend_any_returned() || all_done();
 }
 
 #define HELPER_PAUSE_NS 100000
@@ -366,7 +297,7 @@ thread_run(struct app_thread *t)
 	atomic_fetch_add(&executor.awake, 1);
 	t->now_ns = clock_ns();
 	for (;;) {
-		drop_released();
+		lend_drop_returned();
 		if (atomic_load_explicit(&t->inbox, memory_order_relaxed) != NULL)
 			resume_inbox(t);
 		r = queue_take();

@@ -53,13 +53,3 @@ void executor_count(int n);
 /* Runs requests until the worker stops. The calling thread is thread 0; the others are
  * started here and have ended on return. With the GIL. -1: err. */
 NODISCARD int executor_run(struct state *st, struct err *e);
-
-/* A bytes object, or a descriptor, lent to the output queue. Freed by executor_ops.release.
- */
-struct lend;
-/* Takes a new reference to obj; NULL (no exception set) without memory. */
-struct lend *lend_bytes(PyObject *obj);
-/* Owns fd from now on (not on failure). */
-struct lend *lend_fd(int fd);
-/* Not lent after all. With the GIL. */
-void lend_cancel(struct lend *l);

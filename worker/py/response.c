@@ -4,6 +4,7 @@
 
 #include "worker/py/errors.h"
 #include "worker/py/face.h"
+#include "worker/py/lend.h"
 #include "worker/py/start_response.h"
 
 #include <stdio.h>
