@@ -79,6 +79,14 @@ def test_pythonpath(server, site):
     )
 
 
+def test_env(server, site):
+    (site / "reads_env.py").write_text(
+        "import os\nwords = os.environ['WORDS'].encode()\n"
+        "def app(e, s):\n    s('200 OK', [])\n    return [words]\n"
+    )
+    assert server("reads_env", "-e", "WORDS=a=b", cwd=site).ask("/").body == b"a=b"
+
+
 WRONG = [
     (["no_such_module"], "No module named 'no_such_module'"),
     (["neither"], "neither 'application' nor 'app'"),

@@ -171,7 +171,10 @@ def wrap(app, middleware):
     return app
 
 
-def load(spec, chdir, pythonpath, factory, middleware, threads, switch_interval):
+def load(spec, chdir, pythonpath, env, factory, middleware, threads, switch_interval):
+    for item in env:
+        key, _, value = item.partition("=")
+        os.environ[key] = value
     prepare(spec, chdir, pythonpath)
     app = wrap(find_app(spec, factory), middleware)
     if threads > 1 and switch_interval > 0:

@@ -222,10 +222,9 @@ call_app(struct call *c, struct state *st)
 
 /* Without memory for the environ the application is never reached: no hooks. */
 static void
-refuse(struct app_thread *t, struct req *r)
+refuse(struct req *r)
 {
 	errors_log_pending("request could not be handed to the application", r);
-	(void)t;
 	req_finish(r, REQ_ABORT);
 }
 
@@ -243,13 +242,13 @@ call_start(struct app_thread *t, struct req *r)
 	c = call_take(t);
 	if (UNLIKELY(c == NULL)) {
 		PyErr_NoMemory();
-		refuse(t, r);
+		refuse(r);
 		return;
 	}
 	call_init(c, t, r);
 	c->context = PyContext_Copy(st->context);
 	if (UNLIKELY(c->context == NULL || environ_build(c) < 0 || enter_context(c) < 0)) {
-		refuse(t, r);
+		refuse(r);
 		c->req = NULL;
 		for (int k = 0; k < FACE_KINDS; k++)
 			if (c->faces[k] != NULL)

@@ -75,8 +75,8 @@ load_app(struct state *st)
 {
 	const struct conf *c = st->conf;
 
-	st->app = state_call_boot(st, "load", "(NNNONnd)", text_or_none(c->app),
-	    text_or_none(c->chdir), text_or_none(c->pythonpath),
+	st->app = state_call_boot(st, "load", "(NNNNONnd)", text_or_none(c->app),
+	    text_or_none(c->chdir), text_or_none(c->pythonpath), list_of(&c->env),
 	    c->factory ? Py_True : Py_False, list_of(&c->middleware),
 	    (Py_ssize_t)c->threads, (double)c->switch_interval / 1000);
 	if (st->app == NULL)
