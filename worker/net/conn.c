@@ -248,7 +248,8 @@ answered(struct conn *c)
 	struct req *r = c->req;
 	const unsigned flags = r->finished ? r->finish_flags : 0;
 	const bool own = r->taken_over;
-	const bool last = !r->head.keep_alive; /* the client promised to send no more */
+	/* The client promised to send no more, or the end is near: no long goodbye. */
+	const bool last = !r->head.keep_alive || c->net->draining;
 	const bool unread_100 = r->head.expect_continue && !r->interim_sent &&
 				!atomic_load_explicit(&r->continued, memory_order_relaxed);
 	bool keep = !own && !(flags & REQ_CLOSE) && r->head.keep_alive;
