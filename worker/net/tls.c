@@ -121,6 +121,10 @@ tls_handshake(struct transport *t)
 		return 1;
 	}
 	reason = ERR_reason_error_string(ERR_peek_error());
+	/* The request came between the look above and the handshake; OpenSSL sends no alert
+	 * for it, so the plain answer is the first thing on the wire. */
+	if (ERR_GET_REASON(ERR_peek_error()) == SSL_R_HTTP_REQUEST)
+		tls->spoke_http = true;
 	if (map_error(t, rc) < 0 && errno == EAGAIN)
 		return 0;
 	tls->dead = true;
