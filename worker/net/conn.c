@@ -291,7 +291,7 @@ pull_when_low(struct req *r)
 {
 	const uint64_t low = (uint64_t)r->net->conf->output_high / 2;
 
-	if (atomic_load_explicit(&r->out_pending, memory_order_relaxed) <= low)
+	if (atomic_load_explicit(&r->out.pending, memory_order_relaxed) <= low)
 		req_pull(r);
 }
 
@@ -339,8 +339,7 @@ conn_refuse(struct conn *c, int status, const char *reason, int outcome)
 	c->state = CONN_REQUEST;
 	timer_clear(&c->timer);
 	conn_watch_read(c, false); /* nothing more is parsed; conn_linger() reads on */
-	out_collect(r);
-	if (r->out_started) { /* too late for another answer */
+	if (atomic_load_explicit(&r->answering, memory_order_relaxed)) { /* too late for another answer */
 		conn_close(c, outcome);
 		return;
 	}

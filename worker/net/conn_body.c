@@ -257,8 +257,7 @@ conn_body_broken(struct conn *c, int status, const char *reason, int bad_framing
 	/* Nothing is parsed from here on, and the answer is the server's if it still can
 	 * be: an application that overlooks the error must not turn it into a 2xx (http.md
 	 * 28). */
-	out_collect(r);
-	if (!r->out_started)
+	if (!atomic_load_explicit(&r->answering, memory_order_relaxed))
 		conn_refuse(c, status, reason, status == 408 ? REQ_TIMED_OUT : REQ_REFUSED);
 }
 

@@ -13,7 +13,6 @@
 struct access_format;
 struct conn;
 struct listener;
-struct out_batch;
 struct req;
 struct tls_context;
 struct worker;

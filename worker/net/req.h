@@ -4,6 +4,7 @@
 
 #include "common/addr.h"
 #include "common/http/head.h"
+#include "worker/net/outq.h"
 #include "worker/net/timer.h"
 
 #include <stdatomic.h>
@@ -23,38 +24,9 @@ enum req_outcome {
 	REQ_REFUSED,     /* answered by the server itself (4xx, 5xx of http.md) */
 };
 
-/* What the output bytes are, for the counts. */
-enum out_kind { OUT_HEAD, OUT_BODY, OUT_FRAMING, OUT_KINDS };
-
-/* A piece of output. Pieces of a batch's own buffer lie one behind the other. */
-struct out_seg {
-	uint8_t kind; /* enum out_kind */
-	bool is_file; /* fd and off instead of p */
-	int fd;       /* borrowed from owner */
-	uint64_t len; /* bytes left to send */
-	const char *p;
-	int64_t off;
-	void *owner; /* given to app_ops.release; NULL: the batch's own buffer */
-};
-
-#define OUT_BATCH_SEGS 16
-#define OUT_BATCH_BYTES 8192
-#define OUT_BORROW_MIN 16384 /* below it copying is cheaper than the way back of a buffer  \
-			      */
-
-/* Output on its way from an application thread to the I/O thread. */
-struct out_batch {
-	struct out_batch *next;
-	uint32_t n_segs;
-	uint32_t used, cap; /* of buf */
-	bool pooled;        /* embedded in the request: not to be freed */
-	struct out_seg segs[OUT_BATCH_SEGS];
-	char *buf;
-};
-
 /* Atomic bits in req.signals: what an application thread wants from the I/O thread. */
 enum {
-	SIG_OUT = 0x01,       /* batches were published */
+	SIG_OUT = 0x01,       /* output was handed over */
 	SIG_FINISH = 0x02,    /* no more output will come */
 	SIG_DONE = 0x04,      /* the application side is finished with the request */
 	SIG_WANT_BODY = 0x08, /* a reader waits: send 100 Continue, read on */
@@ -108,12 +80,6 @@ struct req {
 	_Atomic int outcome;  /* enum req_outcome */
 	_Atomic uint64_t first_out_ns, end_ns;
 
-	/* Output under way */
-	_Atomic uint64_t
-	    out_pending; /* bytes published and not yet accepted by the kernel */
-	_Atomic(struct out_batch *) out_published; /* newest first */
-	struct out_batch *out_open; /* being filled by an application thread */
-
 	struct body *body; /* see body.h; NULL: no body */
 	_Atomic uint32_t signals;
 	uint32_t finish_flags;
@@ -122,8 +88,9 @@ struct req {
 	/* The I/O thread's own */
 	struct net *net;   /* borrowed */
 	struct conn *conn; /* NULL once the connection went on or away */
-	struct out_batch *out_head, *out_tail; /* taken over, oldest first */
-	bool finished;                         /* SIG_FINISH seen */
+	char *own_out;     /* owned: output of the server itself, before the application's */
+	uint32_t own_n, own_sent, own_head; /* bytes, of these sent, of these head */
+	bool finished;     /* SIG_FINISH seen */
 	bool with_app;    /* start() was called and req_done() not yet */
 	bool app_started; /* start() was called */
 	bool end_called;
@@ -131,7 +98,6 @@ struct req {
 	bool pull_wanted;    /* parked until output is below low water */
 	bool reader_waits;   /* an application thread waits for body bytes */
 	bool interim_sent;   /* 100 Continue went out (or is not wanted any more) */
-	bool out_started;    /* output of the application was taken over */
 	uint8_t own_outcome; /* taken_over: enum req_outcome when the answer is out */
 	int own_status;      /* taken_over: what was answered */
 	uint32_t inflight;   /* index in the shared segment + 1; 0: none */
@@ -139,8 +105,8 @@ struct req {
 	struct req *prev, *next; /* all open requests of the worker */
 	char *buffer;            /* owned: memory behind base */
 	size_t buffer_cap;
-	struct out_batch batch0;
-	char batch0_buf[OUT_BATCH_BYTES];
+
+	struct outq out; /* the application's output under way */
 };
 
 /* SERVER_NAME and SERVER_PORT of the listener a request came in by. */

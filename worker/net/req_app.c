@@ -63,143 +63,53 @@ req_app_idle(void)
 		wake_if_asleep(net, true);
 }
 
-static void
-push_open_batch(struct req *r)
-{
-	struct out_batch *b = r->out_open, *head;
-	uint64_t bytes = 0;
-
-	for (uint32_t i = 0; i < b->n_segs; i++)
-		bytes += b->segs[i].len;
-	r->out_open = NULL;
-	atomic_fetch_add_explicit(&r->out_pending, bytes, memory_order_relaxed);
-	head = atomic_load_explicit(&r->out_published, memory_order_relaxed);
-	do {
-		b->next = head;
-	} while (!atomic_compare_exchange_weak(&r->out_published, &head, b));
-}
-
-static struct out_batch *
-open_batch(struct req *r, size_t room)
-{
-	struct out_batch *b;
-	size_t cap = MAX(room, (size_t)OUT_BATCH_BYTES);
-
-	if (!r->batch0.pooled && room <= OUT_BATCH_BYTES) {
-		b = &r->batch0; /* the first one costs nothing */
-		b->pooled = true;
-		b->buf = r->batch0_buf;
-		cap = OUT_BATCH_BYTES;
-	} else {
-		b = malloc(sizeof(*b) + cap);
-		if (b == NULL)
-			return NULL;
-		b->pooled = false;
-		b->buf = (char *)(b + 1);
-	}
-	b->n_segs = b->used = 0;
-	b->cap = (uint32_t)cap;
-	r->out_open = b;
-	return b;
-}
-
-/* A batch with room for one more piece and n bytes of copied output. */
-static struct out_batch *
-batch_for(struct req *r, size_t n)
-{
-	struct out_batch *b = r->out_open;
-
-	if (UNLIKELY(n > UINT32_MAX / 2))
-		return NULL;
-	if (b != NULL && b->n_segs < OUT_BATCH_SEGS && b->cap - b->used >= n)
-		return b;
-	if (b != NULL && b->n_segs > 0)
-		push_open_batch(r);
-	else if (b != NULL && !b->pooled)
-		free(b);
-	return open_batch(r, n);
-}
-
 char *
 req_out_room(struct req *r, size_t n)
 {
-	struct out_batch *b = batch_for(r, n);
-
-	return b == NULL ? NULL : b->buf + b->used;
+	return outq_room(&r->out, n);
 }
 
 void
 req_out_add(struct req *r, enum out_kind kind, size_t n)
 {
-	struct out_batch *b = r->out_open;
-	struct out_seg *last = b->n_segs > 0 ? &b->segs[b->n_segs - 1] : NULL;
-	const char *p = b->buf + b->used;
-
-	if (n == 0)
-		return;
-	b->used += (uint32_t)n;
-	if (last != NULL && last->kind == kind && !last->is_file && last->owner == NULL &&
-	    last->p + last->len == p) {
-		last->len += n;
-		return;
-	}
-	b->segs[b->n_segs++] =
-	    (struct out_seg){.kind = (uint8_t)kind, .fd = -1, .len = n, .p = p};
+	outq_add(&r->out, kind, n);
 }
 
 int
 req_out_copy(struct req *r, enum out_kind kind, const char *p, size_t n)
 {
-	char *room = req_out_room(r, n);
+	char *room = outq_room(&r->out, n);
 
 	if (room == NULL)
 		return -1;
 	memcpy(room, p, n);
-	req_out_add(r, kind, n);
+	outq_add(&r->out, kind, n);
 	return 0;
 }
 
 int
 req_out_borrow(struct req *r, enum out_kind kind, const char *p, size_t n, void *owner)
 {
-	struct out_batch *b = batch_for(r, 0);
-
-	if (b == NULL)
-		return -1;
-	b->segs[b->n_segs++] = (struct out_seg){
-	    .kind = (uint8_t)kind, .fd = -1, .len = n, .p = p, .owner = owner};
-	return 0;
+	return outq_borrow(&r->out, kind, p, n, owner);
 }
 
 int
 req_out_file(struct req *r, int fd, int64_t off, uint64_t n, void *owner)
 {
-	struct out_batch *b = batch_for(r, 0);
-
-	if (b == NULL)
-		return -1;
-	b->segs[b->n_segs++] = (struct out_seg){.kind = OUT_BODY,
-	    .is_file = true,
-	    .fd = fd,
-	    .len = n,
-	    .off = off,
-	    .owner = owner};
-	return 0;
+	return outq_file(&r->out, fd, off, n, owner);
 }
 
 void
 req_out_publish(struct req *r)
 {
-	if (r->out_open == NULL || r->out_open->n_segs == 0)
-		return;
-	push_open_batch(r);
-	req_signal(r, SIG_OUT);
+	if (outq_publish(&r->out))
+		req_signal(r, SIG_OUT);
 }
 
 bool
 req_out_full(const struct req *r)
 {
-	return atomic_load_explicit(&r->out_pending, memory_order_relaxed) >=
+	return atomic_load_explicit(&r->out.pending, memory_order_relaxed) >=
 	       (uint64_t)r->net->conf->output_high;
 }
 
@@ -219,8 +129,7 @@ req_may_persist(const struct req *r)
 void
 req_finish(struct req *r, unsigned flags)
 {
-	if (r->out_open != NULL && r->out_open->n_segs > 0)
-		push_open_batch(r);
+	outq_publish(&r->out);
 	r->finish_flags = flags;
 	req_signal(r, SIG_FINISH | ((flags & REQ_NEEDS_END) ? 0 : SIG_DONE));
 }

@@ -14,11 +14,11 @@
 static void
 req_reset(struct req *r)
 {
-	/* Not the big arrays: head.fields, batch0.segs and batch0_buf are written before
+	/* Not the big arrays: head.fields and the pieces of the output are written before
 	 * read. */
 	memset((char *)r + offsetof(struct req, base), 0,
-	    offsetof(struct req, batch0) - offsetof(struct req, base));
-	r->batch0.pooled = false;
+	    offsetof(struct req, out) - offsetof(struct req, base));
+	outq_init(&r->out);
 }
 
 struct req *
@@ -65,10 +65,8 @@ req_destroy(struct req *r)
 		r->next->prev = r->prev;
 	net->n_reqs--;
 	timer_clear(&r->timer);
-	if (r->out_head != NULL || r->out_published != NULL)
-		out_drop(r);
-	if (r->out_open != NULL && !r->out_open->pooled)
-		free(r->out_open);
+	outq_finish(&r->out, net->ops->release);
+	free(r->own_out);
 	body_destroy(r->body);
 	net_buffer_put(net, r->buffer, r->buffer_cap);
 	if (net->n_free_reqs >= NET_POOL) {
@@ -213,8 +211,7 @@ req_end(struct req *r, enum req_outcome outcome)
 	timer_clear(&r->timer);
 	r->conn_fd = -1;
 	r->conn = NULL;
-	if (r->out_head != NULL || r->out_published != NULL)
-		out_drop(r);
+	out_drop(r);
 	if (!r->with_app) {
 		req_finalise(r);
 	} else if (!r->finished) {
@@ -270,7 +267,8 @@ send_continue(struct req *r)
 	static const char line[] = "HTTP/1.1 100 Continue\r\n\r\n";
 
 	if (r->interim_sent || !r->head.expect_continue || r->taken_over ||
-	    r->out_started || atomic_load_explicit(&r->continued, memory_order_relaxed) ||
+	    atomic_load_explicit(&r->answering, memory_order_relaxed) ||
+	    atomic_load_explicit(&r->continued, memory_order_relaxed) ||
 	    (r->body != NULL && body_received(r->body) > 0))
 		return;
 	r->interim_sent = true;

@@ -34,10 +34,7 @@ enum out_result { OUT_DONE, OUT_BLOCKED, OUT_DEAD };
 enum out_result out_send(struct conn *c, struct req *r);
 /* Drops all output of r, handing borrowed buffers back. */
 void out_drop(struct req *r);
-/* Takes over what application threads have published (drops it when it can no longer be
- * sent). */
+/* Drops what application threads have handed over when it can no longer be sent. */
 void out_collect(struct req *r);
 /* Queues an answer or interim answer of the server's own, copied. */
 void out_push_own(struct req *r, const char *bytes, size_t head_len, size_t n);
-/* True when r has output that is not sent. */
-bool out_waiting(const struct req *r);

@@ -107,6 +107,7 @@ put_head(struct req *r, const char *fields)
 	int n = snprintf(head, sizeof(head), "HTTP/1.1 200 OK\r\n%s\r\n", fields);
 
 	r->status = 200;
+	r->answering = true;
 	if (req_out_copy(r, OUT_HEAD, head, (size_t)n) < 0)
 		abort();
 }
