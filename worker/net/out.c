@@ -39,7 +39,8 @@ out_push_own(struct req *r, const char *bytes, size_t head_len, size_t n)
 
 	if (all == NULL)
 		return; /* no answer, then: the connection just ends */
-	memcpy(all, r->own_out + r->own_sent, rest);
+	if (rest > 0)
+		memcpy(all, r->own_out + r->own_sent, rest);
 	memcpy(all + rest, bytes, n);
 	free(r->own_out);
 	r->own_out = all;
