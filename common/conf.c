@@ -37,6 +37,12 @@ conf_init(struct conf *c)
 		init_member(c, (enum conf_id)i);
 }
 
+const char *
+conf_instance_name(const struct conf *c)
+{
+	return c->name != NULL ? c->name : c->app != NULL ? c->app : "";
+}
+
 void
 conf_finish(struct conf *c)
 {

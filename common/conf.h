@@ -38,6 +38,9 @@ struct conf {
 void conf_init(struct conf *c);
 void conf_finish(struct conf *c);
 
+/* What an operator calls this instance: --name, or else APP. Borrowed. */
+const char *conf_instance_name(const struct conf *c);
+
 /* The whole configuration as a JSON object (new reference; NULL without memory), and back.
  * What the master hands to a worker, and --print-config. */
 json_t *conf_to_json(const struct conf *c);

@@ -5,14 +5,15 @@
 #include "common/conf_help.h"
 #include "common/conf_load.h"
 #include "common/log.h"
+#include "common/title.h"
 #include "master/daemon.h"
 #include "master/notify.h"
 #include "master/start.h"
-#include "master/title.h"
 
 #include <event2/event.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <sys/prctl.h>
 
 static void
 tell_status(const struct master *m)
@@ -129,7 +130,8 @@ run(struct master *m)
 		fprintf(stderr, "shoal: %s\n", e.text);
 		return m->exit_code;
 	}
-	title_set(c->name ? c->name : c->app ? c->app : "");
+	title_set("shoal: master", conf_instance_name(c));
+	prctl(PR_SET_NAME, "shoal");
 	log_info("master", "starting", "version=%s python=%s launch=%s interpreter=%s",
 	    SHOAL_VERSION, m->python.version, m->python.libpython[0] ? "embed" : "exec",
 	    m->python.executable);

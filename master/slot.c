@@ -127,6 +127,7 @@ try_start(struct slot *s, struct err *e)
 {
 	struct fleet *f = s->fleet;
 	int pair[2], seg_fd = -1;
+	char title[256];
 	pid_t pid;
 
 	f->heritage->slot = s->index;
@@ -143,6 +144,9 @@ try_start(struct slot *s, struct err *e)
 	s->seg = seg_create(s->index, f->heritage->generation, s->epoch, &seg_fd, e);
 	if (s->seg == NULL)
 		return -1;
+	snprintf(title, sizeof(title), "shoal: worker %u [%.200s]", s->index,
+	    conf_instance_name(&f->heritage->conf));
+	f->spawn.title = title;
 	pid = spawn_worker(&f->spawn, theirs, conf_fd, seg_fd, e);
 	close(seg_fd);
 	if (pid < 0)

@@ -105,7 +105,7 @@ static int
 run_child(const struct spawn_setup *s, struct plan *plan, pid_t master, int *channel,
     struct err *e)
 {
-	char *argv[] = {(char *)s->path, NULL};
+	char *argv[] = {(char *)s->title, NULL};
 
 	reset_signals();
 	if (place_fds(plan, e) < 0)

@@ -11,6 +11,7 @@
 /* What every worker is started with; borrowed, outlives the workers. */
 struct spawn_setup {
 	const char *path; /* of shoal-worker, absolute */
+	const char *title; /* of the process to be started */
 	char **env;
 	const struct logs *logs;
 	const struct privs *privs;

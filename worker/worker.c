@@ -4,6 +4,7 @@
 
 #include "common/log.h"
 #include "common/msg.h"
+#include "common/title.h"
 #include "worker/channel.h"
 #include "worker/logw.h"
 #include "worker/net/app_ops.h"
@@ -12,6 +13,7 @@
 #include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdio.h>
 #include <sys/prctl.h>
 
 static struct net net;
@@ -50,6 +52,18 @@ signals_configure(void)
 	sigaction(SIGTERM, &sa, NULL);
 }
 
+/* Inside a python executable ps would show that, and the lines that load the plugin. */
+static void
+set_title(const struct worker *w)
+{
+	char process[32];
+
+	snprintf(process, sizeof(process), "shoal: worker %u", w->heritage.slot);
+	title_adopt();
+	title_set(process, conf_instance_name(&w->heritage.conf));
+	prctl(PR_SET_NAME, "shoal-worker");
+}
+
 int
 worker_open(struct worker *w, struct err *e)
 {
@@ -73,7 +87,7 @@ worker_open(struct worker *w, struct err *e)
 	log_set_level((enum log_level)MAX(log_level_parse(w->heritage.conf.log_level), 0));
 	logw_init(HERITAGE_ACCESS_FD, HERITAGE_ERROR_FD);
 	log_set_sink(log_to_writer);
-	prctl(PR_SET_NAME, "shoal-worker");
+	set_title(w);
 	return 0;
 }
 

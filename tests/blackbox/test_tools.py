@@ -8,6 +8,7 @@ import re
 import shutil
 import subprocess
 
+import procfs
 import pytest
 from shoal_harness import SANITIZED, SLOW
 
@@ -123,3 +124,12 @@ def test_wrk_with_a_connection_for_each_request(server):
     )  # fmt: skip
     assert "Socket errors" not in done.stdout, done.stdout
     assert "Non-2xx" not in done.stdout, done.stdout
+
+
+@pytest.mark.parametrize("launch", ["embed", "exec"])
+def test_ps_tells_the_workers_apart(server, launch):
+    if launch == "exec" and SANITIZED:
+        pytest.skip("the sanitizer's run-time library must come before python's own")
+    srv = server("zoo:application", "--python-launch", launch, "--name", "shop", workers=2)
+    titles = sorted(procfs.command(pid) for pid in srv.worker_pids())
+    assert titles == ["shoal: worker 0 [shop]", "shoal: worker 1 [shop]"]

@@ -1,9 +1,9 @@
-/* What ps shows for the master: the command line is rewritten in place.
+/* What ps shows for a process: the command line is rewritten in place.
  * SPDX-License-Identifier: MIT */
-#include "master/title.h"
+#include "common/title.h"
 
+#include <fcntl.h>
 #include <stdio.h>
-#include <sys/prctl.h>
 
 extern char **environ;
 
@@ -52,15 +52,47 @@ title_init(int argc, char **argv)
 	environ = vector;
 }
 
+/* The n-th field of /proc/self/stat, counted as proc(5) does; 0: not found. The name in
+ * field 2 may hold anything, so counting begins behind its bracket. */
+static unsigned long
+stat_field(const char *stat, int n)
+{
+	const char *p = strrchr(stat, ')');
+
+	for (int i = 2; p != NULL && i < n; i++) {
+		p = strchr(p, ' ');
+		if (p != NULL)
+			p++;
+	}
+	return p != NULL ? strtoul(p, NULL, 10) : 0;
+}
+
 void
-title_set(const char *name)
+title_adopt(void)
+{
+	char stat[2048] = "";
+	AUTO_FD int fd = open("/proc/self/stat", O_RDONLY | O_CLOEXEC);
+	unsigned long start, end;
+
+	if (fd < 0 || read(fd, stat, sizeof(stat) - 1) <= 0)
+		return;
+	start = stat_field(stat, 48); /* arg_start */
+	end = stat_field(stat, 49);   /* arg_end */
+	if (start == 0 || end <= start + 1)
+		return;
+	area = (char *)start;
+	area_len = end - start;
+}
+
+void
+title_set(const char *process, const char *name)
 {
 	char title[256];
-	size_t n = (size_t)snprintf(title, sizeof(title), "shoal: master [%.200s]", name);
+	size_t n = (size_t)snprintf(title, sizeof(title), "%s [%.200s]", process, name);
 
-	prctl(PR_SET_NAME, "shoal");
 	if (area == NULL)
 		return;
+	n = MIN(n, sizeof(title) - 1);
 	n = MIN(n, area_len - 1);
 	memcpy(area, title, n);
 	memset(area + n, 0, area_len - n);

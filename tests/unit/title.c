@@ -1,6 +1,6 @@
 /* The command line is rewritten inside its own room, and the environment survives it.
  * SPDX-License-Identifier: MIT */
-#include "master/title.h"
+#include "common/title.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -23,12 +23,12 @@ test_title(void **state)
 	(void)state;
 	environ = env;
 	title_init(3, argv);
-	title_set("a name much longer than the room there is");
+	title_set("shoal: master", "a name much longer than the room there is");
 	assert_memory_equal(block, "shoal: master [a nam", 20);
 	assert_int_equal(block[20], '\0');
 	assert_string_equal(block + 21, "canary");
 	assert_string_equal(getenv("SHOP"), "open");
-	title_set("x");
+	title_set("shoal: master", "x");
 	assert_string_equal(block, "shoal: master [x]");
 	assert_memory_equal(block + 17, "\0\0\0\0canary", 10);
 	environ = before;
