@@ -178,7 +178,7 @@ static ssize_t
 read_once(struct conn *c, char **at, bool *in_place)
 {
 	struct req *r = c->req;
-	size_t n = 0;
+	size_t n = 0, space;
 	char *room = NULL;
 
 	*in_place = false;
@@ -189,7 +189,10 @@ read_once(struct conn *c, char **at, bool *in_place)
 		*at = room;
 		return conn_read(c, room, (size_t)MIN((uint64_t)n, c->session.body_left));
 	}
-	n = MIN(body_space(r->body), (size_t)NET_SCRATCH);
+	/* Asked once: it grows under our hands while the application reads, and MIN would
+	 * ask a second time for its result. */
+	space = body_space(r->body);
+	n = MIN(space, (size_t)NET_SCRATCH);
 	if (n == 0) {
 		pause_reading(c);
 		return 0;
