@@ -2,6 +2,7 @@
  * SPDX-License-Identifier: MIT */
 #include "common/conf_check.h"
 
+#include "common/conf_compat.h"
 #include "common/conf_option.h"
 #include "common/conf_value.h"
 #include "common/strlist.h"
@@ -202,14 +203,53 @@ complete_bind(struct conf *c, struct err *e)
 	return 0;
 }
 
-int
-conf_check(struct conf *c, struct strlist *notices, struct err *e)
+/* Spawning's --threads 0: green threads. */
+static int
+complete_green(struct conf *c, struct err *e)
 {
+	const enum conf_id set = CONF_worker_class, by = CONF_threads;
+
+	if (c->worker_class != NULL && conf_compat_green(c) == NULL)
+		return err_set(e,
+		    "--threads 0 (%s): expected at least 1 with --worker-class %s (%s)",
+		    origin_of(c, by), c->worker_class, origin_of(c, set));
+	c->threads = 1;
 	if (c->worker_class != NULL)
+		return 0;
+	c->worker_class = strdup("eventlet");
+	c->origin[set] = c->origin[by] != NULL ? strdup(c->origin[by]) : NULL;
+	return c->worker_class != NULL ? 0 : err_set(e, "out of memory");
+}
+
+static int
+complete_executor(struct conf *c, struct strlist *notices, struct err *e)
+{
+	const char *green;
+
+	if (c->threads == 0)
+		return complete_green(c, e);
+	green = conf_compat_green(c);
+	if (green != NULL && c->threads > 1)
+		strlist_addf(notices,
+		    "--threads %lld (%s): has no effect: with --worker-class %s every "
+		    "request "
+		    "has a green thread, at most --worker-connections of them",
+		    (long long)c->threads, origin_of(c, CONF_threads), green);
+	else if (green == NULL && c->worker_class != NULL)
 		strlist_addf(notices,
 		    "--worker-class %s (%s): has no effect: --threads decides how requests "
 		    "run",
 		    c->worker_class, origin_of(c, CONF_worker_class));
+	if (green != NULL)
+		c->threads = 1;
+	return 0;
+}
+
+int
+conf_check(struct conf *c, struct strlist *notices, struct err *e)
+{
+	if (complete_executor(c, notices, e) != 0)
+		return -1;
 	if (complete_bind(c, e) != 0 || check_limits(c, e) != 0)
 		return -1;
 	if (check_directory(c, CONF_chdir, e) != 0 ||

@@ -165,13 +165,16 @@ static const struct compat table[] = {
 };
 
 static const struct {
+	const char *name;
+	bool green; /* named after the library that runs it */
+} classes[] = {{"sync", false}, {"gthread", false}, {"eventlet", true}, {"gevent", true}};
+
+static const struct {
 	const char *name; /* with '.' at the end: every class of that package */
 	const char *sentence;
 } refused_classes[] = {
-    {"gevent", "green threads are not supported yet; use --threads N"},
-    {"eventlet", "green threads are not supported yet; use --threads N"},
-    {"gevent_wsgi", "green threads are not supported yet; use --threads N"},
-    {"gevent_pywsgi", "green threads are not supported yet; use --threads N"},
+    {"gevent_wsgi", "write --worker-class gevent"},
+    {"gevent_pywsgi", "write --worker-class gevent"},
     {"tornado",
 	"only WSGI applications are served; run a Tornado application with Tornado"},
     {"uvicorn.", "only WSGI applications are served; run an ASGI application with uvicorn"},
@@ -183,8 +186,9 @@ static const struct {
 int
 conf_compat_check_class(const char *name, struct err *e)
 {
-	if (strcmp(name, "sync") == 0 || strcmp(name, "gthread") == 0)
-		return 0;
+	for (size_t i = 0; i < ARRAY_LEN(classes); i++)
+		if (strcmp(name, classes[i].name) == 0)
+			return 0;
 	for (size_t i = 0; i < ARRAY_LEN(refused_classes); i++) {
 		const char *refused = refused_classes[i].name;
 		size_t n = strlen(refused);
@@ -193,7 +197,16 @@ conf_compat_check_class(const char *name, struct err *e)
 		    (refused[n - 1] == '.' || name[n] == '\0'))
 			return err_set(e, "%s", refused_classes[i].sentence);
 	}
-	return err_set(e, "expected sync or gthread");
+	return err_set(e, "expected sync, gthread, eventlet or gevent");
+}
+
+const char *
+conf_compat_green(const struct conf *c)
+{
+	for (size_t i = 0; i < ARRAY_LEN(classes) && c->worker_class != NULL; i++)
+		if (classes[i].green && strcmp(c->worker_class, classes[i].name) == 0)
+			return classes[i].name;
+	return NULL;
 }
 
 static bool

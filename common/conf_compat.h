@@ -29,8 +29,10 @@ const struct compat *conf_compat_find_letter(char letter);
 /* By the name used in a gunicorn.conf.py. */
 const struct compat *conf_compat_find_setting(struct str name);
 
-/* --worker-class: 0 for sync and gthread; otherwise the sentence. */
+/* --worker-class: 0 for the four there are; otherwise the sentence. */
 NODISCARD int conf_compat_check_class(const char *name, struct err *e);
+/* The library whose green threads run the requests: "eventlet", "gevent", or NULL. */
+const char *conf_compat_green(const struct conf *c);
 
 /* The known option nearest to what was written, NULL when none is near. With `settings`
  * gunicorn's names for a file count too. */

@@ -104,6 +104,30 @@ def record(tmp_path):
 
 
 @pytest.fixture(scope="session")
+def green_library():
+    """green_library(name): the name, if its green threads can be tested here."""
+
+    def need(name):
+        if shoal_harness.SANITIZED:
+            pytest.skip("greenlets copy stacks away, which sanitizers cannot follow")
+        python = shoal_harness.server_environment()["SHOAL_PYTHON"]
+        found = subprocess.run([python, "-c", f"import {name}"], capture_output=True, check=False)
+        if found.returncode:
+            pytest.skip(f"{python} has no {name}")
+        return name
+
+    return need
+
+
+@pytest.fixture(scope="module", params=["threads", "eventlet", "gevent"])
+def executor(request, green_library):
+    """The options of each way to run requests."""
+    if request.param == "threads":
+        return ()
+    return ("-k", green_library(request.param))
+
+
+@pytest.fixture(scope="session")
 def certificates(tmp_path_factory):
     """An authority, a server and a client certificate, made for this run."""
     where = tmp_path_factory.mktemp("tls")

@@ -13,11 +13,11 @@ LINES = ["first\n", "second line\n", "\n", "last without end"]
 
 
 @pytest.fixture(scope="module", params=["disk", "off"])
-def probe(request, module_server, tmp_path_factory):
+def probe(request, executor, module_server, tmp_path_factory):
     record = tmp_path_factory.mktemp("record") / f"record-{request.param}"
     record.write_text("")
     started = module_server(
-        "probe", "--request-buffering", request.param, env={"RECORD": str(record)}
+        "probe", "--request-buffering", request.param, *executor, env={"RECORD": str(record)}
     )
     started.record = record
     return started

@@ -11,8 +11,8 @@ from waiting import wait_for
 
 
 @pytest.fixture
-def probe(server, record):
-    started = server("probe", env={"RECORD": str(record)})
+def probe(server, record, executor):
+    started = server("probe", *executor, env={"RECORD": str(record)})
     started.record = record
     return started
 

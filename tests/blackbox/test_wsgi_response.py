@@ -11,8 +11,8 @@ from shoal_harness import APPS
 
 
 @pytest.fixture(scope="module")
-def probe(module_server):
-    return module_server("probe").allow_log("wsgi.errors|cut$")
+def probe(module_server, executor):
+    return module_server("probe", *executor).allow_log("wsgi.errors|cut$")
 
 
 def test_wrong_heads_are_exceptions_and_nothing_is_sent(probe):

@@ -83,6 +83,11 @@ static const struct {
 	"shop.json:1:14"},
     {{FILE_AND_APP, .file = "{\"env\": [\"A={\\\"x\\\"}\"], \"threads\": 2}"}, "threads",
 	"2", "shop.json:1:35"},
+    {{A("a:b", "-k", "gevent")}, "worker_class", "\"gevent\"", "command line"},
+    {{A("a:b"), E("SHOAL_THREADS=0")}, "worker_class", "\"eventlet\"", "SHOAL_THREADS"},
+    {{A("a:b"), E("SHOAL_THREADS=0")}, "threads", "1", "SHOAL_THREADS"},
+    {{A("a:b", "-k", "gevent"), E("SHOAL_THREADS=0")}, "worker_class", "\"gevent\"",
+	"command line"},
     {{FILE_AND_APP, .file = "{\"umask\": \"027\"}"}, "umask", "\"027\"", "shop.json:1:11"},
 };
 
@@ -185,6 +190,12 @@ static const struct {
 	const char *notice; /* the only one; NULL: none */
 } noticed[] = {
     {{A("a:b")}, NULL},
+    {{A("a:b", "-k", "gevent")}, NULL},
+    {{A("a:b", "--threads", "0")}, NULL},
+    {{A("a:b", "-k", "gevent", "--threads", "8")},
+	"--threads 8 (command line): has no effect: with --worker-class gevent every "
+	"request "
+	"has a green thread, at most --worker-connections of them"},
     {{A("a:b", "-k", "gthread")}, "--worker-class gthread (command line): has no effect: "
 				  "--threads decides how requests run"},
     {{A("a:b", "--worker-tmp-dir", "/dev/shm")},

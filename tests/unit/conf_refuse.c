@@ -4,7 +4,6 @@
 
 #define NETWORKS "expected addresses or networks separated by commas, or *"
 #define DURATION "expected a duration such as 30, 30s or 1h30m, at least "
-#define NO_GREEN "green threads are not supported yet; use --threads N"
 #define NO_ASGI "only WSGI applications are served; run an ASGI application with uvicorn"
 
 static const struct {
@@ -109,15 +108,18 @@ static const struct {
 	"--protocol \"uwsgi\" (command line): only http is supported in this version"},
     {{A("a:b", "--http-protocols", "h1,h2")},
 	"--http-protocols \"h1,h2\" (command line): only h1 is supported in this version"},
-    {{A("a:b", "-k", "gevent")}, "--worker-class \"gevent\" (command line): " NO_GREEN},
-    {{A("a:b", "-k", "eventlet")}, "--worker-class \"eventlet\" (command line): " NO_GREEN},
+    {{A("a:b", "-k", "gevent_pywsgi")},
+	"--worker-class \"gevent_pywsgi\" (command line): write --worker-class gevent"},
+    {{A("a:b", "--threads", "0", "-k", "sync")},
+	"--threads 0 (command line): expected at least 1 with --worker-class sync (command "
+	"line)"},
     {{A("a:b", "-k", "tornado")}, "--worker-class \"tornado\" (command line): only WSGI "
 				  "applications are served; run a "
 				  "Tornado application with Tornado"},
     {{A("a:b", "-k", "uvicorn.workers.UvicornWorker")},
 	"--worker-class \"uvicorn.workers.UvicornWorker\" (command line): " NO_ASGI},
-    {{A("a:b", "-k", "x.Y")},
-	"--worker-class \"x.Y\" (command line): expected sync or gthread"},
+    {{A("a:b", "-k", "x.Y")}, "--worker-class \"x.Y\" (command line): expected sync, "
+			      "gthread, eventlet or gevent"},
     {{A("a:b"), E("SHOAL_WORKERS=x")},
 	"--workers \"x\" (SHOAL_WORKERS): expected a whole number from 1 to 1024"},
     {{A("a:b"), E("WEB_CONCURRENCY=-1")},

@@ -33,9 +33,17 @@ others_first(const struct net *net)
 {
 	if (is_alone(net))
 		return false;
-	return net->with_app - net->parked >= (size_t)net->conf->threads + GATE_BACKLOG ||
+	return net->with_app - net->parked >= net->capacity + GATE_BACKLOG ||
 	       (!net->share_waived &&
 		   board_has_share(net->worker->board, (uint32_t)net->n_conns));
+}
+
+/* A request whose client left is not over before the application is: it still takes a
+ * place, or clients that come and go could start any number of them. */
+static bool
+is_full(const struct net *net)
+{
+	return net->n_conns + net->left >= (size_t)net->conf->worker_connections;
 }
 
 static bool
@@ -43,7 +51,7 @@ gate_open(const struct net *net)
 {
 	if (net->accept_paused || net->draining)
 		return false;
-	return net->n_conns < (size_t)net->conf->worker_connections && !others_first(net);
+	return !is_full(net) && !others_first(net);
 }
 
 static void
@@ -131,7 +139,7 @@ listeners_gate(struct net *net)
 		if (l->armed || l->fd < 0)
 			continue;
 		open = gate_open(net);
-		if (!open && net->n_conns >= (size_t)net->conf->worker_connections) {
+		if (!open && is_full(net)) {
 			/* Idle connections must not keep new clients out. */
 			struct timer *idle = timer_oldest(&net->timers[TIMER_KEEPALIVE]);
 

@@ -3,6 +3,7 @@
 #include "worker/net/net.h"
 
 #include "common/conf.h"
+#include "common/conf_compat.h"
 #include "common/log.h"
 #include "worker/logw.h"
 #include "worker/net/access_log.h"
@@ -173,7 +174,9 @@ static void
 limits_configure(struct net *net)
 {
 	const struct conf *c = net->conf;
+	const bool green = conf_compat_green(c) != NULL;
 
+	net->capacity = (size_t)(green ? c->worker_connections : c->threads);
 	net->limits = (struct head_limits){
 	    .line = c->limit_request_line > 0 ? (uint32_t)c->limit_request_line : 65535,
 	    .fields = (uint32_t)MIN(c->limit_request_fields, (int64_t)HEAD_FIELDS_MAX),

@@ -62,6 +62,8 @@ struct net {
 	size_t n_conns, n_reqs;
 	size_t with_app; /* started and not yet finished by the application */
 	size_t parked;   /* of these, waiting for their client to take output */
+	size_t left;     /* not yet done, and their connection went on or away */
+	size_t capacity; /* requests the application side runs at a time */
 
 	/* Pools (plain lists; the first word links) */
 	void *free_buffers, *free_reqs;
@@ -71,7 +73,7 @@ struct net {
 
 	uint64_t serial;
 	bool accept_paused; /* descriptors ran out: until the next tick */
-	bool share_waived;         /* take one above the share: see on_tick() */
+	bool share_waived;  /* take one above the share: see on_tick() */
 	uint64_t accept_warned_ns;
 	_Atomic bool draining;
 	bool quit; /* leave the loop */

@@ -212,6 +212,8 @@ req_end(struct req *r, enum req_outcome outcome)
 	r->conn_fd = -1;
 	r->conn = NULL;
 	out_drop(r);
+	if (r->with_app)
+		net->left++;
 	if (!r->with_app) {
 		req_finalise(r);
 	} else if (!r->finished) {
@@ -320,7 +322,7 @@ on_want_body(struct req *r)
 static void
 on_want_pull(struct req *r)
 {
-	if (r->finished)
+	if (r->finished || r->pull_wanted)
 		return;
 	if (r->taken_over || r->outcome != REQ_OPEN) {
 		r->net->ops->pull(r);
@@ -344,6 +346,7 @@ on_signals(struct req *r, uint32_t bits)
 	if (bits & SIG_DONE) {
 		r->with_app = false;
 		if (r->outcome != REQ_OPEN) {
+			r->net->left--;
 			req_finalise(r);
 			return;
 		}

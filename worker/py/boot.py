@@ -171,11 +171,13 @@ def wrap(app, middleware):
     return app
 
 
-def load(spec, chdir, pythonpath, env, factory, middleware, threads, switch_interval):
+def load(spec, chdir, pythonpath, env, factory, middleware, green, threads, switch_interval):
     for item in env:
         key, _, value = item.partition("=")
         os.environ[key] = value
     prepare(spec, chdir, pythonpath)
+    if green:
+        green_patch(green)
     app = wrap(find_app(spec, factory), middleware)
     if threads > 1 and switch_interval > 0:
         sys.setswitchinterval(switch_interval)
@@ -183,6 +185,50 @@ def load(spec, chdir, pythonpath, env, factory, middleware, threads, switch_inte
     gc.collect()
     gc.freeze()
     return app
+
+
+def green_patch(library):
+    """The standard library as the hub needs it, before the application imports any of it."""
+    option = f"--worker-class {library}"
+    try:
+        if library == "eventlet":
+            importlib.import_module("eventlet").monkey_patch()
+        else:
+            importlib.import_module("gevent.monkey").patch_all()
+        greenlet = importlib.import_module("greenlet")
+    except Exception as error:
+        raise LoadError(
+            f"{option} needs the package {library!r}, which {sys.executable} cannot import "
+            f"({type(error).__name__}: {error}); install it for this interpreter, or choose "
+            "another one with --python or --venv"
+        ) from None
+    if not getattr(greenlet, "GREENLET_USE_CONTEXT_VARS", False):
+        raise LoadError(
+            f"{option} needs greenlet 1.0 or newer, which keeps a context for each greenlet; "
+            f"{sys.executable} has {greenlet.__version__}"
+        )
+
+
+def green_attach(library, fd, turn):
+    """Has the hub call turn() when fd can be read.
+
+    Returns the type of greenlets, what tells the current one, what lets others run, and
+    what takes fd away again.
+    """
+    from greenlet import getcurrent, greenlet
+
+    if library == "eventlet":
+        from eventlet.hubs import get_hub
+
+        hub = get_hub()
+        listener = hub.add(hub.READ, fd, turn, turn, lambda: None)
+        return greenlet, getcurrent, hub.switch, lambda: hub.remove(listener)
+    from gevent import get_hub
+
+    hub = get_hub()
+    watcher = hub.loop.io(fd, 1)
+    watcher.start(turn)
+    return greenlet, getcurrent, hub.switch, watcher.stop
 
 
 def start_threads(run, n):

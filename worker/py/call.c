@@ -5,6 +5,7 @@
 #include "worker/py/environ.h"
 #include "worker/py/errors.h"
 #include "worker/py/face.h"
+#include "worker/py/green.h"
 #include "worker/py/hooks.h"
 #include "worker/py/response.h"
 #include "worker/py/shape.h"
@@ -12,15 +13,14 @@
 #include "worker/py/sock.h"
 #include "worker/py/transfer.h"
 
-#include <time.h>
-
-static uint64_t
-clock_ns(void)
+/* The application's time in this call up to now. */
+static void
+stop_clock(struct call *c)
 {
-	struct timespec ts;
+	const uint64_t now = executor_clock_ns();
 
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
+	c->req->app_ns += now - c->since_ns;
+	c->thread->now_ns = now;
 }
 
 /* Calls are never freed, only kept: a late body() or pull() of the I/O thread may still
@@ -54,6 +54,7 @@ call_init(struct call *c, struct app_thread *t, struct req *r)
 
 	c->req = r;
 	c->thread = t;
+	c->since_ns = t->now_ns;
 	c->head_request = method.n == 4 && memcmp(method.p, "HEAD", 4) == 0;
 	c->ending = c->begun = c->head_out = c->cut_logged = false;
 	c->input_used = c->input_broken = false;
@@ -85,6 +86,7 @@ call_detach(struct call *c)
 	if (UNLIKELY(s != NULL))
 		sleeper_wake(
 		    s); /* a thread of the application's own: it finds the request over */
+	green_release(c);
 }
 
 /* After the request was given back: drops what Python holds. */
@@ -163,15 +165,11 @@ close_result(struct call *c)
 static void
 finish_call(struct call *c)
 {
-	struct app_thread *t = c->thread;
 	struct req *r = c->req;
-	uint64_t now;
 
 	close_result(c);
 	leave_context(c);
-	now = clock_ns();
-	r->app_ns += now - t->now_ns;
-	t->now_ns = now;
+	stop_clock(c);
 	if (UNLIKELY(hooks_pending(c) || transfer_is_held(c))) {
 		c->ending = true;
 		req_finish(r, c->finish_flags | REQ_NEEDS_END);
@@ -185,16 +183,11 @@ finish_call(struct call *c)
 static void
 run_response(struct call *c)
 {
-	struct app_thread *t = c->thread;
-	uint64_t now;
-
 	switch (response_run(c)) {
 	case RESPONSE_PARKED:
 		/* This thread will resume it, so c is still ours to touch. */
 		leave_context(c);
-		now = clock_ns();
-		c->req->app_ns += now - t->now_ns;
-		t->now_ns = now;
+		stop_clock(c);
 		return;
 	case RESPONSE_FAILED:
 		fail(c);
@@ -268,6 +261,7 @@ call_start(struct app_thread *t, struct req *r)
 void
 call_resume(struct call *c)
 {
+	c->since_ns = c->thread->now_ns;
 	if (UNLIKELY(enter_context(c) < 0)) {
 		errors_log_pending("request could not be resumed", c->req);
 		c->finish_flags |= REQ_ABORT;
@@ -294,24 +288,60 @@ call_end(struct call *c)
 	call_drop(c);
 }
 
-int
-call_wait(struct face *face, void (*ask)(struct req *r))
+void
+call_ask(struct call *c, enum call_wait what)
+{
+	if (what == CALL_BODY) {
+		req_body_want(c->req);
+		return;
+	}
+	atomic_store(&c->pull, PULL_WAKE);
+	req_want_pull(c->req);
+}
+
+/* On a thread that has nothing else to do meanwhile. */
+static int
+sleep_for(struct face *face, enum call_wait what)
 {
 	struct call *c = face->call;
 	struct app_thread *t = app_thread_current();
 	struct sleeper *s = t != NULL ? &t->sleeper : &c->foreign;
 	int rc;
 
-	Py_INCREF(face);
 	atomic_store(&c->waiter, s);
-	ask(c->req);
+	call_ask(c, what);
 	rc = sleeper_sleep(s, NULL);
 	if (face->call != NULL)
 		atomic_store(&c->waiter, NULL);
+	return rc;
+}
+
+int
+call_wait(struct face *face, enum call_wait what)
+{
+	struct app_thread *t = app_thread_current();
+	int rc;
+
+	Py_INCREF(face);
+	if (t != NULL && t->green)
+		rc = green_wait(face->call, what);
+	else
+		rc = sleep_for(face, what);
 	if (rc == 0 && face->call == NULL) {
 		PyErr_SetString(PyExc_ValueError, "the request is over");
 		rc = -1;
 	}
 	Py_DECREF(face);
+	return rc;
+}
+
+int
+call_wait_green(struct call *c)
+{
+	int rc;
+
+	stop_clock(c); /* as for a parked call: the client's time, not the application's */
+	rc = green_wait(c, CALL_ROOM);
+	c->since_ns = executor_clock_ns();
 	return rc;
 }

@@ -6,6 +6,11 @@
 
 #include "common/http/resp.h"
 
+/* What an application thread waits for in the middle of a request. */
+enum call_wait { CALL_BODY, CALL_ROOM, CALL_WAITS };
+
+struct green_wait;
+
 /* What the I/O thread does when it calls pull(). */
 enum pull_mode { PULL_NONE, PULL_RESUME, PULL_WAKE };
 
@@ -29,12 +34,16 @@ struct call {
 	unsigned finish_flags;
 	struct resp resp;
 	struct resp_buf head;
+	uint64_t since_ns;  /* the application runs since then */
 	uint64_t body_left; /* of Content-Length */
 	size_t min_chunk;   /* hold back less than this; 0: nothing */
 	struct resp_buf held;
 	_Atomic int pull;                 /* enum pull_mode */
 	_Atomic(struct sleeper *) waiter; /* who waits for body bytes or room */
 	struct sleeper foreign;           /* for a waiter that is no application thread */
+	struct green_wait *green[CALL_WAITS]; /* borrowed: greenlets that wait */
+	_Atomic unsigned news;                /* bits by enum call_wait; see green.h */
+	struct call *news_next;
 	struct call *next_free;
 	char head_mem[1536];
 };
@@ -44,11 +53,15 @@ void call_start(struct app_thread *t, struct req *r);
 void call_resume(struct call *c);
 void call_end(struct call *c);
 
-/* Waits for the I/O thread, which wakes c->waiter: `ask` tells it what is wanted. -1 with
- * an exception: a signal handler raised, or the request ended meanwhile. `face` keeps the
- * call alive. */
+/* Tells the I/O thread what is wanted. */
+void call_ask(struct call *c, enum call_wait what);
+/* Asks and waits for the I/O thread, which wakes c->waiter or the greenlet. May return
+ * early. -1 with an exception: a signal handler raised, something was thrown into the
+ * greenlet, or the request ended meanwhile. `face` keeps the call alive. */
 struct face;
-NODISCARD int call_wait(struct face *face, void (*ask)(struct req *r));
+NODISCARD int call_wait(struct face *face, enum call_wait what);
+/* The same in the request's own greenlet, between two items of its body. */
+NODISCARD int call_wait_green(struct call *c);
 
 /* Cuts the ties between env's objects and the call; before the request is given back. */
 void call_detach(struct call *c);

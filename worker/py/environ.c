@@ -2,6 +2,7 @@
  * SPDX-License-Identifier: MIT */
 #include "worker/py/environ.h"
 
+#include "common/conf_compat.h"
 #include "worker/py/errors.h"
 #include "worker/py/shape.h"
 
@@ -104,7 +105,8 @@ set_constants(PyObject *d, struct state *st)
 			   d, st->keys[KEY_wsgi_url_scheme], st->keys[KEY_http]) < 0 ||
 		       set_new(d, st, KEY_wsgi_errors, errors_object(st)) < 0 ||
 		       set_new(d, st, KEY_wsgi_multithread,
-			   PyBool_FromLong(conf->threads > 1)) < 0 ||
+			   PyBool_FromLong(
+			       conf->threads > 1 || conf_compat_green(conf) != NULL)) < 0 ||
 		       set_new(d, st, KEY_wsgi_multiprocess,
 			   PyBool_FromLong(h->workers > 1)) < 0 ||
 		       PyDict_SetItem(d, st->keys[KEY_wsgi_run_once], Py_False) < 0 ||

@@ -4,7 +4,9 @@
 
 #include "common/log.h"
 #include "worker/py/call.h"
+#include "common/conf_compat.h"
 #include "worker/py/errors.h"
+#include "worker/py/green.h"
 #include "worker/py/lend.h"
 #include "worker/py/names.h"
 #include "worker/py/paths.h"
@@ -67,12 +69,14 @@ on_end(struct req *r)
 }
 
 static void
-wake_waiter(struct call *c)
+wake_waiter(struct call *c, enum call_wait what)
 {
 	struct sleeper *s = atomic_load(&c->waiter);
 
 	if (s != NULL)
 		sleeper_wake(s);
+	if (executor.threads[0]->green && green_news(c, what))
+		executor.work_came = true;
 }
 
 static void
@@ -81,7 +85,7 @@ on_body(struct req *r)
 	struct call *c = __atomic_load_n((struct call **)&r->app, __ATOMIC_SEQ_CST);
 
 	if (c != NULL)
-		wake_waiter(c);
+		wake_waiter(c, CALL_BODY);
 }
 
 static void
@@ -99,7 +103,7 @@ on_pull(struct req *r)
 		sleeper_wake(&t->sleeper);
 		break;
 	case PULL_WAKE:
-		wake_waiter(c);
+		wake_waiter(c, CALL_ROOM);
 		break;
 	default:
 		break;
@@ -205,8 +209,8 @@ queue_take_locked(void)
 	return r;
 }
 
-static struct req *
-queue_take(void)
+struct req *
+executor_take(void)
 {
 	struct req *r;
 	bool more;
@@ -223,20 +227,21 @@ queue_take(void)
 	return r;
 }
 
-static bool
-all_done(void)
+bool
+executor_all_done(void)
 {
 	return atomic_load(&executor.stopping) && atomic_load(&executor.live) == 0 &&
 	       atomic_load(&executor.posted) == NULL;
 }
 
-static bool
-have_work(const void *arg)
+bool
+executor_has_work(const void *arg)
 {
 	const struct app_thread *t = arg;
 
 	return atomic_load(&t->inbox) != NULL || atomic_load(&executor.posted) != NULL ||
-	       atomic_load(&executor.more) || lend_any_returned() || all_done();
+	       atomic_load(&executor.more) || lend_any_returned() || green_has_news() ||
+	       executor_all_done();
 }
 
 #define HELPER_PAUSE_NS 100000
@@ -250,11 +255,11 @@ should_rise(const void *arg)
 	if (atomic_load(&executor.awake) > 0)
 		nanosleep(&pause, NULL);
 	atomic_store(&executor.helper, false);
-	return have_work(arg);
+	return executor_has_work(arg);
 }
 
-static uint64_t
-clock_ns(void)
+uint64_t
+executor_clock_ns(void)
 {
 	struct timespec ts;
 
@@ -262,8 +267,8 @@ clock_ns(void)
 	return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
 }
 
-static void
-run_one(struct app_thread *t, struct req *r)
+void
+executor_run_one(struct app_thread *t, struct req *r)
 {
 	struct call *c = r->app;
 
@@ -289,23 +294,23 @@ resume_inbox(struct app_thread *t)
 static void
 thread_run(struct app_thread *t)
 {
-	const struct sleeper_idle idle = {have_work, should_rise, t};
+	const struct sleeper_idle idle = {executor_has_work, should_rise, t};
 	struct req *r;
 	bool failed;
 
 	current = t;
 	atomic_fetch_add(&executor.awake, 1);
-	t->now_ns = clock_ns();
+	t->now_ns = executor_clock_ns();
 	for (;;) {
 		lend_drop_returned();
 		if (atomic_load_explicit(&t->inbox, memory_order_relaxed) != NULL)
 			resume_inbox(t);
-		r = queue_take();
+		r = executor_take();
 		if (r != NULL) {
-			run_one(t, r);
+			executor_run_one(t, r);
 			continue;
 		}
-		if (all_done())
+		if (executor_all_done())
 			break;
 		atomic_fetch_sub(&executor.awake, 1);
 		failed = sleeper_sleep(&t->sleeper, &idle) < 0;
@@ -313,7 +318,7 @@ thread_run(struct app_thread *t)
 		atomic_store(&executor.helper, false); /* a signal may have been quicker */
 		if (failed)
 			errors_log_pending("signal handler failed", NULL);
-		t->now_ns = clock_ns();
+		t->now_ns = executor_clock_ns();
 	}
 	atomic_fetch_sub(&executor.awake, 1);
 	current = NULL;
@@ -361,11 +366,29 @@ thread_create(struct state *st, uint32_t index, struct err *e)
 	return NULL;
 }
 
+static int
+threads_run(struct state *st, struct err *e)
+{
+	PyObject *threads, *done;
+
+	threads = state_call_boot(
+	    st, "start_threads", "(OI)", st->pool_thread, executor.n_threads);
+	if (threads == NULL)
+		return errors_to_err(e, "application threads could not be started");
+	thread_run(executor.threads[0]);
+	done = state_call_boot(st, "join_threads", "(O)", threads);
+	if (done == NULL)
+		errors_log_pending("application threads could not be joined", NULL);
+	Py_XDECREF(done);
+	Py_DECREF(threads);
+	return 0;
+}
+
 int
 executor_run(struct state *st, struct err *e)
 {
-	unsigned n = (unsigned)st->conf->threads;
-	PyObject *threads, *done;
+	const char *library = conf_compat_green(st->conf);
+	unsigned n = library != NULL ? 1 : (unsigned)st->conf->threads;
 
 	executor.st = st;
 	executor.threads = calloc(n, sizeof(*executor.threads));
@@ -377,16 +400,14 @@ executor_run(struct state *st, struct err *e)
 			return -1;
 	}
 	executor.n_threads = n;
+	if (library != NULL && green_open(executor.threads[0], library, e) < 0)
+		return -1;
 	if (worker_start(st->worker, &executor_ops, e) < 0)
 		return -1;
-	threads = state_call_boot(st, "start_threads", "(OI)", st->pool_thread, n);
-	if (threads == NULL)
-		return errors_to_err(e, "application threads could not be started");
-	thread_run(executor.threads[0]);
-	done = state_call_boot(st, "join_threads", "(O)", threads);
-	if (done == NULL)
-		errors_log_pending("application threads could not be joined", NULL);
-	Py_XDECREF(done);
-	Py_DECREF(threads);
+	if (library == NULL)
+		return threads_run(st, e);
+	current = executor.threads[0];
+	green_run();
+	current = NULL;
 	return 0;
 }

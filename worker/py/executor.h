@@ -31,6 +31,7 @@ struct app_thread {
 	struct call *free_calls; /* owned */
 	PyObject *faces[FACE_KINDS][FACES_KEPT]; /* owned, dead */
 	unsigned n_faces[FACE_KINDS];
+	bool green;        /* runs a hub; requests are greenlets */
 	bool capitalize;   /* --capitalize-headers, --compat eventlet */
 	uint64_t now_ns;   /* clock at the end of the last request */
 	int64_t date_unix; /* of date */
@@ -47,9 +48,18 @@ extern const struct app_ops executor_ops;
 /* A method of the module: the body of pool thread number `index`. */
 PyObject *executor_pool_thread(PyObject *module, PyObject *index);
 
+/* For the loops: the next request to start or end, NULL: none. */
+struct req *executor_take(void);
+void executor_run_one(struct app_thread *t, struct req *r);
+/* Something to take, to resume or to drop, or the end has come. arg: struct app_thread. */
+bool executor_has_work(const void *arg);
+/* Stopping, and the last request has ended. */
+bool executor_all_done(void);
+uint64_t executor_clock_ns(void);
+
 /* One more (n = 1) or one less (n = -1) request is between its start and its end. */
 void executor_count(int n);
 
-/* Runs requests until the worker stops. The calling thread is thread 0; the others are
- * started here and have ended on return. With the GIL. -1: err. */
+/* Runs requests until the worker stops: in threads, or in greenlets. The calling thread is
+ * thread 0; the others are started here and have ended on return. With the GIL. -1: err. */
 NODISCARD int executor_run(struct state *st, struct err *e);

@@ -76,7 +76,7 @@ input_fetch(struct input *in, char *dst, size_t n)
 			return raise_broken(c);
 		if (in->hundred != NULL && !in->hundred_sent && send_hundred(in, c) < 0)
 			return -1;
-		if (call_wait(&in->face, req_body_want) < 0)
+		if (call_wait(&in->face, CALL_BODY) < 0)
 			return -1;
 	}
 }

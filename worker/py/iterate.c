@@ -76,11 +76,16 @@ run_iterator(struct call *c)
 		if (c->head_out && c->resp.framing == RESP_NO_BODY)
 			return RESPONSE_DONE;
 		req_out_publish(r);
-		if (UNLIKELY(req_out_full(r))) {
+		if (LIKELY(!req_out_full(r)))
+			continue;
+		if (!c->thread->green) {
 			atomic_store(&c->pull, PULL_RESUME);
 			req_want_pull(r);
 			return RESPONSE_PARKED;
 		}
+		while (req_out_full(r) && !atomic_load(&r->aborted))
+			if (call_wait_green(c) < 0)
+				return RESPONSE_FAILED;
 	}
 	c->finish_flags |= REQ_ABORT;
 	return RESPONSE_GONE;

@@ -2,6 +2,7 @@
  * MIT */
 #include "worker/py/load.h"
 
+#include "common/conf_compat.h"
 #include "worker/py/environ.h"
 
 #include <stdarg.h>
@@ -75,10 +76,11 @@ load_app(struct state *st)
 {
 	const struct conf *c = st->conf;
 
-	st->app = state_call_boot(st, "load", "(NNNNONnd)", text_or_none(c->app),
+	st->app = state_call_boot(st, "load", "(NNNNONNnd)", text_or_none(c->app),
 	    text_or_none(c->chdir), text_or_none(c->pythonpath), list_of(&c->env),
 	    c->factory ? Py_True : Py_False, list_of(&c->middleware),
-	    (Py_ssize_t)c->threads, (double)c->switch_interval / 1000);
+	    text_or_none(conf_compat_green(c)), (Py_ssize_t)c->threads,
+	    (double)c->switch_interval / 1000);
 	if (st->app == NULL)
 		return -1;
 	st->context = PyContext_CopyCurrent();

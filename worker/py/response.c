@@ -283,23 +283,15 @@ response_send_file(struct call *c, int fd, int64_t off, uint64_t size)
 	return -1;
 }
 
-static void
-ask_pull(struct req *r)
-{
-	req_want_pull(r);
-}
-
 int
 response_write(struct call *c, struct face *face, PyObject *data)
 {
 	if (response_send(c, data) < 0)
 		return -1;
 	req_out_publish(c->req);
-	while (req_out_full(c->req) && !atomic_load(&c->req->aborted)) {
-		atomic_store(&c->pull, PULL_WAKE);
-		if (call_wait(face, ask_pull) < 0)
+	while (req_out_full(c->req) && !atomic_load(&c->req->aborted))
+		if (call_wait(face, CALL_ROOM) < 0)
 			return -1;
-	}
 	if (!atomic_load(&c->req->aborted))
 		return 0;
 	c->input_broken = true;

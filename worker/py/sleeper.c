@@ -76,3 +76,31 @@ sleeper_sleep(struct sleeper *s, const struct sleeper_idle *idle)
 		;
 	Py_END_ALLOW_THREADS return interrupted ? PyErr_CheckSignals() : 0;
 }
+
+void
+sleeper_rise(struct sleeper *s)
+{
+	uint64_t count;
+
+	atomic_store(&s->state, SLEEPER_AWAKE);
+	if (read(s->efd, &count, sizeof(count)) < 0)
+		return; /* EAGAIN: called without need */
+}
+
+bool
+sleeper_lie_down(struct sleeper *s, bool (*ready)(const void *arg), const void *arg)
+{
+	int state = SLEEPER_AWAKE;
+
+	if (atomic_compare_exchange_strong(&s->state, &state, SLEEPER_IDLE) && !ready(arg))
+		return true;
+	atomic_store(&s->state, SLEEPER_AWAKE);
+	return false;
+}
+
+void
+sleeper_call_again(struct sleeper *s)
+{
+	atomic_store(&s->state, SLEEPER_IDLE);
+	sleeper_wake(s);
+}

@@ -39,6 +39,16 @@ struct sleeper_idle {
  */
 NODISCARD int sleeper_sleep(struct sleeper *s, const struct sleeper_idle *idle);
 
+/*
+ * For a loop that is not ours and watches efd. It calls us back: sleeper_rise(); at the end
+ * sleeper_lie_down(), false when there is more to do before the next wake-up.
+ * sleeper_call_again() instead: call back once more after whatever else the loop has to do.
+ */
+void sleeper_rise(struct sleeper *s);
+NODISCARD bool sleeper_lie_down(
+    struct sleeper *s, bool (*ready)(const void *arg), const void *arg);
+void sleeper_call_again(struct sleeper *s);
+
 static inline bool
 sleeper_is_idle(const struct sleeper *s)
 {
