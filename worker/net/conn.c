@@ -363,7 +363,16 @@ conn_timeout(struct conn *c, enum timer_kind kind)
 	case TIMER_BODY:
 		conn_body_broken(c, 408, "the request body took too long", false);
 		break;
-	default: /* handshake, keep-alive, write, linger, discard: silent (http.md 34) */
+	case TIMER_DISCARD:
+		/* The rest of a body did not come in time; its answer may still be under
+		 * way. */
+		if (c->state == CONN_DISCARD) {
+			conn_linger(c);
+			return;
+		}
+		conn_close(c, REQ_TIMED_OUT);
+		break;
+	default: /* handshake, keep-alive, write, linger: silent (http.md 34) */
 		conn_close(c, REQ_TIMED_OUT);
 	}
 }

@@ -162,7 +162,12 @@ receive_and_drop(struct conn *c)
 	if (got <= 0)
 		return false;
 	if ((size_t)got > c->budget) {
-		conn_close(c, REQ_SENT);
+		/* No more is read for the sake of a next request; closing at once would
+		 * reset the answer away from a client that is still sending. */
+		if (c->state == CONN_DISCARD)
+			conn_linger(c);
+		else
+			conn_close(c, REQ_SENT);
 		return false;
 	}
 	c->budget -= (uint32_t)got;
