@@ -113,6 +113,17 @@ may_start(const struct conn *c)
 	return mode[0] == 'm' && body_space(r->body) == 0;
 }
 
+/* What the client must be told about the connection, and the other side's default. */
+static const char *
+health_connection(struct req *r)
+{
+	if (!req_may_persist(r)) {
+		r->finish_flags = REQ_CLOSE;
+		return "Connection: close\r\n";
+	}
+	return r->head.http11 ? "" : "Connection: keep-alive\r\n";
+}
+
 static bool
 answer_health(struct conn *c)
 {
@@ -125,12 +136,13 @@ answer_health(struct conn *c)
 		return false;
 	http_date(date, r->start_unix);
 	n = snprintf(answer, sizeof(answer),
-	    "HTTP/1.1 200 OK\r\nDate: %.29s\r\nContent-Type: text/plain\r\n"
+	    "HTTP/1.1 200 OK\r\nDate: %.29s\r\nContent-Type: text/plain\r\n%s"
 	    "Content-Length: 3\r\n\r\nok\n",
-	    date);
+	    date, health_connection(r));
 	r->status = 200;
 	r->finished = true;
-	out_push_own(r, answer, (size_t)n - 3, (size_t)n);
+	/* A body behind HEAD would be read as the next answer (RFC 9112 6.3). */
+	out_push_own(r, answer, (size_t)n - 3, (size_t)n - (req_is_head(r) ? 3 : 0));
 	conn_flush(c);
 	return true;
 }

@@ -61,7 +61,7 @@ struct req {
 	uint32_t keepalive_seq; /* requests before this one on the connection */
 	uint64_t start_ns;      /* CLOCK_MONOTONIC at the first byte */
 	int64_t start_unix;     /* wall clock seconds, for Date and logs */
-	int conn_fd;            /* for gunicorn.socket; -1 once closed */
+	int conn_fd;            /* for req_dup_socket(); -1 once the request is over */
 
 	/* The application side's own */
 	void *app;            /* its per-request object */
@@ -139,6 +139,10 @@ void req_want_pull(struct req *r);
 /* Whether the connection may persist after this answer: asked for by the client and allowed
  * by the server right now (not draining). Ask once, when the head is made. */
 bool req_may_persist(const struct req *r);
+
+/* A duplicate of the connection's descriptor (close-on-exec); -1 when the request is over
+ * or there is none. */
+NODISCARD int req_dup_socket(struct req *r);
 
 /* Before an application thread waits for anything (work, body, room): what it signalled and
  * the I/O thread was not yet woken for reaches it now. */

@@ -6,6 +6,9 @@
 #include "worker/net/net.h"
 #include "worker/net/req_io.h"
 
+#include <fcntl.h>
+#include <pthread.h>
+
 /* An application call this short makes a wake-up worth batching; after a longer one the
  * client has waited enough. */
 #define LAZY_APP_NS 50000
@@ -52,6 +55,33 @@ req_signal(struct req *r, uint32_t bits)
 	    LAZY_SIGNALS)
 		slow = true;
 	wake_if_asleep(net, slow);
+}
+
+/* Between the look at the number and the duplicate the connection must not be closed: the
+ * number may be another client's right after. */
+static pthread_mutex_t socket_lock = PTHREAD_MUTEX_INITIALIZER;
+
+int
+req_dup_socket(struct req *r)
+{
+	int fd;
+
+	pthread_mutex_lock(&socket_lock);
+	fd = r->conn_fd < 0 ? -1 : fcntl(r->conn_fd, F_DUPFD_CLOEXEC, 0);
+	pthread_mutex_unlock(&socket_lock);
+	return fd;
+}
+
+void
+req_hide_socket(struct req *r)
+{
+	if (!r->with_app) { /* nobody else is looking */
+		r->conn_fd = -1;
+		return;
+	}
+	pthread_mutex_lock(&socket_lock);
+	r->conn_fd = -1;
+	pthread_mutex_unlock(&socket_lock);
 }
 
 void

@@ -209,7 +209,7 @@ req_end(struct req *r, enum req_outcome outcome)
 	atomic_store_explicit(&r->end_ns, net_now(net), memory_order_relaxed);
 	atomic_store(&r->outcome, (int)outcome);
 	timer_clear(&r->timer);
-	r->conn_fd = -1;
+	req_hide_socket(r);
 	r->conn = NULL;
 	out_drop(r);
 	if (r->with_app)
@@ -224,8 +224,8 @@ req_end(struct req *r, enum req_outcome outcome)
 	}
 }
 
-static bool
-is_head_request(const struct req *r)
+bool
+req_is_head(const struct req *r)
 {
 	return r->base != NULL && str_eq(span_str(r->base, r->head.method), STR("HEAD"));
 }
@@ -243,8 +243,7 @@ req_answer(struct req *r, int status, enum req_outcome outcome)
 	r->own_status = status;
 	http_date(date, net_wall_us(net, net_now(net)) / 1000000);
 	n = resp_canned(answer, sizeof(answer), status, (struct str){date, 29},
-	    net->conf->server_header ? STR("shoal") : STR(""), is_head_request(r),
-	    &head_len);
+	    net->conf->server_header ? STR("shoal") : STR(""), req_is_head(r), &head_len);
 	out_push_own(r, answer, head_len, n);
 }
 

@@ -7,6 +7,9 @@
 
 /* A request of this connection whose first byte has come; NULL without memory. */
 struct req *req_create(struct conn *c);
+bool req_is_head(const struct req *r);
+/* req_dup_socket() fails from here on: the descriptor may soon be another client's. */
+void req_hide_socket(struct req *r);
 /* Hands it to the application side. */
 void req_start(struct req *r);
 /* The server answers itself: head and body of `status` become the output, whatever the

@@ -4,8 +4,6 @@
 
 #include "worker/py/face.h"
 
-#include <fcntl.h>
-
 struct sock {
 	struct face face;
 	PyObject *real; /* owned; NULL until used */
@@ -14,7 +12,7 @@ struct sock {
 PyObject *
 sock_make(struct call *c)
 {
-	int fd = c->req->conn_fd < 0 ? -1 : fcntl(c->req->conn_fd, F_DUPFD_CLOEXEC, 0);
+	int fd = req_dup_socket(c->req);
 	PyObject *s;
 
 	if (fd < 0) {
