@@ -50,18 +50,18 @@ def test_workers_share_the_connections(server):
 @pytest.fixture
 def own_socket(tmp_path):
     """A server that bound its own port, so that nobody listens on it afterwards."""
-    log = open(tmp_path / "log", "w+")
+    log = tmp_path / "log"
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    process = subprocess.Popen(
-        [BINARY, "-b", f"127.0.0.1:{port}", "-w", "2", "zoo:application"],
-        cwd=APPS, env=server_environment(), stdout=log, stderr=log,
-    )
+    with log.open("ab") as out:
+        process = subprocess.Popen(
+            [BINARY, "-b", f"127.0.0.1:{port}", "-w", "2", "zoo:application"],
+            cwd=APPS, env=server_environment(), stdout=out, stderr=out,
+        )
 
     def text():
-        log.seek(0)
-        return log.read()
+        return log.read_text()
 
     try:
         wait_for(lambda: text().count("worker ready") == 2, 15 * SLOW, "two workers ready")
@@ -69,7 +69,6 @@ def own_socket(tmp_path):
     finally:
         process.kill()
         process.wait()
-        log.close()
 
 
 def one_request(port):
