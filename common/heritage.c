@@ -273,6 +273,13 @@ heritage_read(struct heritage *h, int fd, struct err *e)
 	return rc == 0 ? 0 : err_wrap(e, "heritage");
 }
 
+/* In the background there is nowhere else. `-` names a standard stream: nothing to move. */
+bool
+heritage_captures_output(const struct conf *c)
+{
+	return c->daemon || (c->capture_output && strcmp(c->error_logfile, "-") != 0);
+}
+
 void
 heritage_finish(struct heritage *h)
 {

@@ -39,3 +39,5 @@ NODISCARD int heritage_write(const struct heritage *h, struct err *e);
 /* Reads and checks: the worker trusts its master, but a mismatched pair must say so. */
 NODISCARD int heritage_read(struct heritage *h, int fd, struct err *e);
 void heritage_finish(struct heritage *h);
+/* Whether a worker's 1 and 2 are the error log's file, also after it was reopened. */
+bool heritage_captures_output(const struct conf *c);

@@ -90,14 +90,17 @@ raise_nofile(int64_t wanted)
 }
 
 static int
-redirect_stdio(int error_fd, struct err *e)
+redirect_stdio(const struct spawn_setup *s, struct err *e)
 {
-	int null = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	if (s->detached) {
+		AUTO_FD int null = open("/dev/null", O_RDONLY | O_CLOEXEC);
 
-	if (null < 0 || dup2(null, STDIN_FILENO) < 0 || dup2(error_fd, STDOUT_FILENO) < 0 ||
-	    dup2(error_fd, STDERR_FILENO) < 0)
-		return err_errno(e, "cannot redirect the standard streams");
-	close(null);
+		if (null < 0 || dup2(null, STDIN_FILENO) < 0)
+			return err_errno(e, "cannot redirect standard input");
+	}
+	if (s->captured && (dup2(HERITAGE_ERROR_FD, STDOUT_FILENO) < 0 ||
+			       dup2(HERITAGE_ERROR_FD, STDERR_FILENO) < 0))
+		return err_errno(e, "cannot send standard output to the error log");
 	return 0;
 }
 
@@ -111,7 +114,7 @@ run_child(const struct spawn_setup *s, struct plan *plan, pid_t master, int *cha
 	if (place_fds(plan, e) < 0)
 		return -1;
 	*channel = HERITAGE_CHANNEL_FD;
-	if (s->detached && redirect_stdio(HERITAGE_ERROR_FD, e) < 0)
+	if (redirect_stdio(s, e) < 0)
 		return -1;
 	raise_nofile(s->nofile);
 	if (s->umask >= 0)

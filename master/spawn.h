@@ -10,13 +10,14 @@
 
 /* What every worker is started with; borrowed, outlives the workers. */
 struct spawn_setup {
-	const char *path; /* of shoal-worker, absolute */
+	const char *path;  /* of shoal-worker, absolute */
 	const char *title; /* of the process to be started */
 	char **env;
 	const struct logs *logs;
 	const struct privs *privs;
 	int umask;     /* -1: stays as it is */
-	bool detached; /* standard streams to the error log */
+	bool detached; /* standard input is /dev/null */
+	bool captured; /* standard output and error are the error log */
 	const int *listener_fds;
 	size_t n_listeners;
 	int board_fd;

@@ -119,6 +119,7 @@ start_fleet(struct master *m, struct err *e)
 	     * gunicorn's, and means socket files only. */
 	    .umask = c->origin[CONF_umask] ? (int)c->umask : -1,
 	    .detached = c->daemon && !m->check,
+	    .captured = heritage_captures_output(c) && !m->check,
 	    .listener_fds = m->listener_fds,
 	    .n_listeners = m->listeners.n,
 	    .nofile = c->worker_connections + WORKER_SPARE_FDS,

@@ -43,12 +43,15 @@ on_quit(struct net *net)
 static void
 on_reopen(struct net *net)
 {
-	(void)net;
 	if (msg.n_fds != 2) {
 		log_error(
 		    "worker", "log files were not handed over", "count=%zu", msg.n_fds);
 		return;
 	}
+	if (heritage_captures_output(net->conf) &&
+	    (dup2(msg.fds[1], STDOUT_FILENO) < 0 || dup2(msg.fds[1], STDERR_FILENO) < 0))
+		log_error("worker", "the application's output stays in the old error log",
+		    "error=\"%s\"", strerror(errno));
 	logw_reopen(msg.fds[0], msg.fds[1]);
 	msg.n_fds = 0; /* the writer owns them now */
 }

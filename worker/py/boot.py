@@ -171,6 +171,13 @@ def wrap(app, middleware):
     return app
 
 
+def buffer_lines():
+    """In a pipe or a file, what is printed shows when its line ends: not 8 KiB later, and not
+    never, when the worker crashes."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(line_buffering=True)
+
+
 def load(spec, chdir, pythonpath, env, factory, middleware, green, threads, switch_interval):
     for item in env:
         key, _, value = item.partition("=")
@@ -178,6 +185,7 @@ def load(spec, chdir, pythonpath, env, factory, middleware, green, threads, swit
     prepare(spec, chdir, pythonpath)
     if green:
         green_patch(green)
+    buffer_lines()
     app = wrap(find_app(spec, factory), middleware)
     if threads > 1 and switch_interval > 0:
         sys.setswitchinterval(switch_interval)
