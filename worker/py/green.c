@@ -5,6 +5,7 @@
  * copied away. SPDX-License-Identifier: MIT */
 #include "worker/py/green.h"
 
+#include "worker/py/chunks.h"
 #include "worker/py/errors.h"
 #include "worker/py/lend.h"
 
@@ -308,6 +309,7 @@ green_open(struct app_thread *t, const char *library, struct err *e)
 	green.main = PyObject_CallNoArgs(green.getcurrent);
 	if (green.main == NULL)
 		return errors_to_err(e, "the hub could not be set up");
+	chunks_keep();
 	/* Work that is there before the hub runs, and the first turn goes to sleep. */
 	sleeper_call_again(&t->sleeper);
 	return 0;
