@@ -14,7 +14,7 @@ import subprocess
 import procfs
 import pytest
 from master_harness import Master
-from shoal_harness import ROOT, SLOW
+from shoal_harness import BUILD, ROOT, SLOW
 from waiting import wait_for
 
 NOBODY = pwd.getpwnam("nobody")
@@ -241,3 +241,18 @@ def test_a_worker_the_user_may_not_run_is_named():
     (m.dir / "bin").chmod(0o700)
     assert m.run() == 3
     assert f"cannot run {m.dir}/bin/shoal-worker: Permission denied" in m.log
+
+
+@pytest.mark.skipif(not shutil.which("cmake"), reason="cmake is not installed")
+def test_the_installed_unit_runs_what_was_installed(tmp_path):
+    """Also with a prefix that is named at the installation only."""
+    subprocess.run(
+        ["cmake", "--install", str(ROOT / "build" / BUILD), "--prefix", str(tmp_path)],
+        check=True, capture_output=True,
+    )
+    unit = (tmp_path / "lib" / "systemd" / "system" / "shoal@.service").read_text()
+    command = next(x for x in unit.splitlines() if x.startswith("ExecStart="))
+    program = command.removeprefix("ExecStart=").split()[0]
+    assert program == str(tmp_path / "bin" / "shoal")
+    done = subprocess.run([program, "--version"], capture_output=True, text=True)
+    assert done.returncode == 0 and done.stdout.startswith("shoal ")
