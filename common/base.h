@@ -15,8 +15,18 @@
 #define CONTAINER_OF(ptr, type, member) ((type *)((char *)(ptr)-offsetof(type, member)))
 #define LIKELY(x) __builtin_expect(!!(x), 1)
 #define UNLIKELY(x) __builtin_expect(!!(x), 0)
-#define MIN(a, b) ((a) < (b) ? (a) : (b))
-#define MAX(a, b) ((a) > (b) ? (a) : (b))
+/* Each argument is evaluated once: it may be a call, or memory another thread writes. Both
+ * are taken as the type their sum would have. */
+#define PICK_(a, op, b, x, y)                                                              \
+	({                                                                                 \
+		__typeof__((a) + (b)) x = (a);                                             \
+		__typeof__((a) + (b)) y = (b);                                             \
+		x op y ? x : y;                                                            \
+	})
+#define PICK_NAMES_(a, op, b, n) PICK_NAMED_(a, op, b, n)
+#define PICK_NAMED_(a, op, b, n) PICK_(a, op, b, left_##n, right_##n)
+#define MIN(a, b) PICK_NAMES_(a, <, b, __COUNTER__)
+#define MAX(a, b) PICK_NAMES_(a, >, b, __COUNTER__)
 
 /* Straight-line start-up code only: the variable is released when it goes out of scope. */
 static inline void

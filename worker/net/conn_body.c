@@ -201,8 +201,7 @@ read_once(struct conn *c, char **at, bool *in_place)
 		*at = room;
 		return conn_read(c, room, (size_t)MIN((uint64_t)n, c->session.body_left));
 	}
-	/* Asked once: it grows under our hands while the application reads, and MIN would
-	 * ask a second time for its result. */
+	/* Asked once: it grows under our hands while the application reads. */
 	space = body_space(r->body);
 	n = MIN(space, (size_t)NET_SCRATCH);
 	if (n == 0) {
