@@ -232,6 +232,16 @@ def test_two_workers_share(green):
     assert len({conn.response().body for conn in conns}) == 2
 
 
+def test_waiting_requests_do_not_close_the_gate(green, tmp_path):
+    """Two workers leave connections to each other, but not because greenlets wait."""
+    srv = green("zoo", workers=2)
+    gate = tmp_path / "gate"
+    conns = [srv.connect().send(request(f"/hold?id={i}&file={gate}")) for i in range(40)]
+    wait_for(lambda: count(srv, "held") == 40, what="40 requests begun")
+    gate.touch()
+    assert {conn.response().body for conn in conns} == {b"released"}
+
+
 def test_example_of_eventlet(server, green_library):
     """The hook example of eventlet's documentation, as Spawning would have run it."""
     green_library("eventlet")
