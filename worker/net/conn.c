@@ -8,6 +8,7 @@
 #include "worker/net/listener.h"
 #include "worker/net/req_io.h"
 
+#include <errno.h>
 #include <netinet/tcp.h>
 
 #define LINGER_BYTES (1024 * 1024)
@@ -295,6 +296,23 @@ pull_when_low(struct req *r)
 		req_pull(r);
 }
 
+/* Mostly a client that left. ENODATA: a file of the application's is shorter now than when
+ * its length was announced, so the answer cannot be completed. */
+static void
+on_dead_output(struct conn *c)
+{
+	const struct req *r = c->req;
+	struct str target = span_str(r->base, r->head.path);
+
+	if (errno != ENODATA) {
+		conn_close(c, REQ_CLIENT_GONE);
+		return;
+	}
+	log_error("app", "file became shorter while it was sent", "path=%.*s",
+	    (int)MIN(target.n, (size_t)200), target.p);
+	conn_close(c, REQ_APP_FAILED);
+}
+
 void
 conn_flush(struct conn *c)
 {
@@ -303,7 +321,7 @@ conn_flush(struct conn *c)
 
 	switch (out_send(c, r)) {
 	case OUT_DEAD:
-		conn_close(c, REQ_CLIENT_GONE);
+		on_dead_output(c);
 		return;
 	case OUT_BLOCKED:
 		conn_watch_write(c, true);
@@ -339,7 +357,8 @@ conn_refuse(struct conn *c, int status, const char *reason, int outcome)
 	c->state = CONN_REQUEST;
 	timer_clear(&c->timer);
 	conn_watch_read(c, false); /* nothing more is parsed; conn_linger() reads on */
-	if (atomic_load_explicit(&r->answering, memory_order_relaxed)) { /* too late for another answer */
+	if (atomic_load_explicit(
+		&r->answering, memory_order_relaxed)) { /* too late for another answer */
 		conn_close(c, outcome);
 		return;
 	}

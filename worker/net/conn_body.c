@@ -182,6 +182,7 @@ static void
 pause_reading(struct conn *c)
 {
 	c->paused = true;
+	c->paused_ns = net_now(c->net);
 	conn_time_body(c); /* stops: it is the application that is slow */
 	conn_watch_read(c, false);
 }
@@ -220,7 +221,7 @@ static bool
 too_slow(struct conn *c)
 {
 	const uint64_t least = (uint64_t)c->net->conf->body_min_rate;
-	const uint64_t took = net_now(c->net) - c->req->start_ns;
+	const uint64_t took = net_now(c->net) - c->req->start_ns - c->req->body_held_ns;
 
 	return least > 0 && took > MIN_RATE_AFTER_NS &&
 	       body_received(c->req->body) < least * (took / 1000000000u);

@@ -219,6 +219,7 @@ conn_resume(struct conn *c)
 		return;
 	if (c->paused) {
 		c->paused = false;
+		c->req->body_held_ns += net_now(c->net) - c->paused_ns;
 		conn_watch_read(c, true);
 		conn_time_body(c);
 		if (c->t.ops->pending(&c->t))

@@ -27,7 +27,6 @@ void
 out_drop(struct req *r)
 {
 	outq_drop(&r->out, r->net->ops->release);
-	r->own_sent = r->own_n;
 }
 
 void
@@ -132,10 +131,6 @@ write_app(struct conn *c, struct req *r)
 	if (file != NULL) {
 		n = c->t.ops->sendfile(&c->t, file->fd, &file->off,
 		    (size_t)MIN(file->len, (uint64_t)OUT_TURN_BYTES));
-		if (n == 0) { /* the file is shorter than what was promised */
-			errno = EIO;
-			return -1;
-		}
 	} else if (n > 0) {
 		n = c->t.ops->writev(&c->t, iov, (int)n);
 	}

@@ -40,7 +40,7 @@ batch_for(struct outq *q, size_t n)
 	batch_init(b, (char *)(b + 1), cap);
 	/* What is in the full one is handed over with it: nobody will come back to do it.
 	 */
-	atomic_store_explicit(&fuller->ready, fuller->n_segs, memory_order_release);
+	outq_publish(q);
 	atomic_store_explicit(&fuller->next, b, memory_order_release);
 	q->open = b;
 	return b;

@@ -99,6 +99,7 @@ struct req {
 	bool reader_waits;   /* an application thread waits for body bytes */
 	bool interim_sent;   /* 100 Continue went out (or is not wanted any more) */
 	uint8_t own_outcome; /* taken_over: enum req_outcome when the answer is out */
+	uint64_t body_held_ns; /* the client was not read from: not its time */
 	int own_status;      /* taken_over: what was answered */
 	uint32_t inflight;   /* index in the shared segment + 1; 0: none */
 	struct timer timer;  /* TIMER_APP */

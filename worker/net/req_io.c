@@ -167,7 +167,7 @@ req_start(struct req *r)
 static void
 time_app(struct req *r)
 {
-	if (!r->with_app || r->finished || r->outcome != REQ_OPEN)
+	if (!r->with_app || r->finished || r->taken_over || r->outcome != REQ_OPEN)
 		return;
 	if (r->pull_wanted || r->reader_waits)
 		timer_clear(&r->timer);

@@ -35,7 +35,7 @@ enum out_result { OUT_DONE, OUT_BLOCKED, OUT_DEAD };
 
 /* out.c: sends what it can of r's output on c; OUT_DONE: nothing is left to send. */
 enum out_result out_send(struct conn *c, struct req *r);
-/* Drops all output of r, handing borrowed buffers back. */
+/* Drops all output of the application, handing borrowed buffers back. */
 void out_drop(struct req *r);
 /* Drops what application threads have handed over when it can no longer be sent. */
 void out_collect(struct req *r);
