@@ -47,7 +47,7 @@ complete -c shoal -l body-memory -x -d 'request body kept in memory before a fil
 complete -c shoal -l body-dir -r -F -d 'where large request bodies are put (default $TMPDIR or /tmp)'
 complete -c shoal -l request-buffering -x -a 'memory disk off' -d 'when APP starts: body whole (memory, then disk), body-memory full, or at once'
 complete -c shoal -l output-high -x -d 'response bytes waiting for a client before APP is paused'
-complete -c shoal -l notsent-lowat -x -d 'TCP_NOTSENT_LOWAT of client sockets; 0 = the system\'s'
+complete -c shoal -l notsent-lowat -x -d 'TCP_NOTSENT_LOWAT of clients that fall behind; 0 = the system\'s'
 complete -c shoal -l max-http-version -x -a '1.0 1.1' -d 'highest HTTP version spoken'
 complete -c shoal -l min-chunk -x -d 'collect at least this much before a chunk is sent'
 complete -c shoal -l certfile -r -F -d 'PEM certificate chain: turns TLS on'

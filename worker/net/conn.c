@@ -67,15 +67,26 @@ on_writable(evutil_socket_t fd, short what, void *arg)
 }
 
 static void
-socket_tune(const struct net *net, int fd, bool is_unix)
+socket_tune(int fd, bool is_unix)
 {
-	int one = 1, lowat = (int)net->conf->notsent_lowat;
+	int one = 1;
 
-	if (is_unix)
+	if (!is_unix)
+		setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
+}
+
+/* A client that takes slower than we write gets no more than --notsent-lowat ahead of it:
+ * the rest would only fill the kernel's memory. One that keeps up never pays for the extra
+ * turns that costs, so the limit is set when it first falls behind. */
+static void
+limit_unsent(struct conn *c)
+{
+	int lowat = (int)c->net->conf->notsent_lowat;
+
+	if (c->unsent_limited || lowat == 0 || c->listener->is_unix)
 		return;
-	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
-	if (lowat > 0)
-		setsockopt(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &lowat, sizeof(lowat));
+	c->unsent_limited = true;
+	setsockopt(c->t.fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &lowat, sizeof(lowat));
 }
 
 static void
@@ -121,7 +132,7 @@ conn_accept(struct net *net, struct listener *l, int fd, const struct addr *peer
 	} else {
 		plain_init(&c->t, fd);
 	}
-	socket_tune(net, fd, l->is_unix);
+	socket_tune(fd, l->is_unix);
 	event_assign(&c->ev_read, net->base, fd, EV_READ | EV_PERSIST, on_readable, c);
 	event_assign(&c->ev_write, net->base, fd, EV_WRITE | EV_PERSIST, on_writable, c);
 	conn_link(net, c);
@@ -324,6 +335,9 @@ conn_flush(struct conn *c)
 		on_dead_output(c);
 		return;
 	case OUT_BLOCKED:
+		limit_unsent(c);
+		/* fall through */
+	case OUT_YIELD:
 		conn_watch_write(c, true);
 		if (c->timer.kind != TIMER_WRITE || c->t.wire_out != before)
 			timer_set(c->net->timers, &c->timer, TIMER_WRITE, net_now(c->net));

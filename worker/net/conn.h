@@ -30,7 +30,8 @@ struct conn {
 	bool eof;                             /* the peer ended its side */
 	bool input_done;                      /* the current message is complete */
 	bool paused;                          /* not reading: body memory is full */
-	uint64_t paused_ns; /* since when */
+	uint64_t paused_ns;                   /* since when */
+	bool unsent_limited;                  /* TCP_NOTSENT_LOWAT is set */
 	bool parsing;                         /* inside conn_parse() */
 	uint32_t served;                      /* requests begun */
 	uint32_t budget;                      /* bytes still to be discarded */

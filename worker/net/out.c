@@ -151,7 +151,7 @@ out_send(struct conn *c, struct req *r)
 		ssize_t n;
 
 		if (turn >= OUT_TURN_BYTES)
-			return OUT_BLOCKED; /* the write event comes back at once */
+			return OUT_YIELD; /* the write event comes back at once */
 		n = r->own_sent < r->own_n ? write_own(c, r) : write_app(c, r);
 		if (n == 0)
 			return OUT_DONE;

@@ -31,7 +31,12 @@ void req_pool_free(struct net *net);
 /* Tells the application half which I/O thread the process has; before any request. */
 void req_attach(struct net *net);
 
-enum out_result { OUT_DONE, OUT_BLOCKED, OUT_DEAD };
+enum out_result {
+	OUT_DONE,
+	OUT_BLOCKED, /* the client takes no more now */
+	OUT_YIELD,   /* it would, but has had its share of this turn */
+	OUT_DEAD,
+};
 
 /* out.c: sends what it can of r's output on c; OUT_DONE: nothing is left to send. */
 enum out_result out_send(struct conn *c, struct req *r);
