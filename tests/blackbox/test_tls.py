@@ -178,6 +178,7 @@ def test_ciphers_are_obeyed(secure, certificates):
         ("missing.pem", "server.key", [], "missing.pem"),
         ("server.pem", "missing.key", [], "missing.key"),
         ("server.pem", "ca.key", [], "ca.key|match"),
+        ("server.pem", None, [], "--keyfile is not set.*server.pem"),
         ("junk.pem", "server.key", [], "junk.pem"),
         ("server.pem", "junk.pem", [], "junk.pem"),
         ("server.pem", "server.key", ["--ca-certs", "missing.ca"], "missing.ca"),
@@ -191,7 +192,8 @@ def test_wrong_files_end_with_2_and_a_sentence(certificates, cert, key, extra, w
         sock.listen()
         fd = sock.fileno()
         done = run_to_end(
-            *("-b", f"fd://{fd}", "--certfile", cert, "--keyfile", key, *extra),
+            *("-b", f"fd://{fd}", "--certfile", cert, *(["--keyfile", key] if key else [])),
+            *extra,
             *("--pythonpath", APPS, "zoo:application"),
             cwd=certificates,
             pass_fds=[fd],

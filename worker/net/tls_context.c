@@ -60,6 +60,11 @@ load_certificate(SSL_CTX *ctx, const struct conf *conf, struct err *e)
 	SSL_CTX_set_default_passwd_cb(ctx, on_passphrase);
 	SSL_CTX_set_default_passwd_cb_userdata(ctx, &asked);
 	if (SSL_CTX_use_PrivateKey_file(ctx, key, SSL_FILETYPE_PEM) != 1) {
+		if (!asked && conf->keyfile == NULL)
+			return fail(e,
+			    "--keyfile is not set, and there is no usable private key "
+			    "in --certfile",
+			    key);
 		if (!asked)
 			return fail(e, "cannot load the private key (--keyfile)", key);
 		ERR_clear_error();
