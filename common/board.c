@@ -34,25 +34,28 @@ board_close(struct board *b)
 }
 
 void
-board_reset(struct board *b, unsigned slot)
+board_reset(struct board *b, unsigned line)
 {
-	if (slot >= BOARD_SLOTS)
+	if (line >= BOARD_LINES)
 		return;
-	atomic_store_explicit(&b->slot[slot].accepting, 0, memory_order_relaxed);
-	atomic_store_explicit(&b->slot[slot].connections, 0, memory_order_relaxed);
+	if (atomic_load_explicit(&b->used, memory_order_relaxed) <= line)
+		atomic_store_explicit(&b->used, line + 1, memory_order_relaxed);
+	atomic_store_explicit(&b->line[line].accepting, 0, memory_order_relaxed);
+	atomic_store_explicit(&b->line[line].connections, 0, memory_order_relaxed);
 }
 
 bool
 board_has_share(const struct board *b, uint32_t mine)
 {
+	uint32_t used = atomic_load_explicit(&b->used, memory_order_relaxed);
 	uint64_t total = 0, workers = 0;
 
-	for (unsigned i = 0; i < BOARD_SLOTS; i++) {
-		if (!atomic_load_explicit(&b->slot[i].accepting, memory_order_relaxed))
+	for (uint32_t i = 0; i < MIN(used, BOARD_LINES); i++) {
+		if (!atomic_load_explicit(&b->line[i].accepting, memory_order_relaxed))
 			continue;
 		workers++;
 		total +=
-		    atomic_load_explicit(&b->slot[i].connections, memory_order_relaxed);
+		    atomic_load_explicit(&b->line[i].connections, memory_order_relaxed);
 	}
 	/* An eighth and two above the average: exact shares would make connections wait for
 	 * the one worker that is below it. */

@@ -1,5 +1,5 @@
 /* What the workers of one instance let each other know: how many connections each has, so
- * that none takes more than its share. Shared memory, a line per slot, one writer each;
+ * that none takes more than its share. Shared memory, a line per process, one writer each;
  * what is read here only ever decides who accepts first. SPDX-License-Identifier: MIT */
 #pragma once
 
@@ -7,7 +7,7 @@
 
 #include <stdatomic.h>
 
-#define BOARD_SLOTS 1024 /* as --workers */
+#define BOARD_LINES 2048 /* twice the most --workers: old and new beside each other */
 
 struct board_line {
 	_Atomic uint32_t accepting;   /* 1 while the worker takes new connections */
@@ -15,7 +15,8 @@ struct board_line {
 };
 
 struct board {
-	struct board_line slot[BOARD_SLOTS];
+	_Atomic uint32_t used; /* lines from this one on have never had a worker */
+	struct board_line line[BOARD_LINES];
 };
 
 /* The master's side: a new memfd (CLOEXEC), mapped. */
@@ -23,7 +24,7 @@ NODISCARD struct board *board_create(int *fd, struct err *e);
 NODISCARD struct board *board_open(int fd, struct err *e);
 void board_close(struct board *b);
 /* A worker came or went: its line says nothing any more. */
-void board_reset(struct board *b, unsigned slot);
+void board_reset(struct board *b, unsigned line);
 
 /* Whether a worker with `mine` connections has its share of what the accepting ones have
  * together, and some more. One that is alone never has. */

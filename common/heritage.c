@@ -28,7 +28,10 @@ static const struct {
 	const char *key;
 	size_t offset;
 } numbers[] = {
+    {"role", offsetof(struct heritage, role)},
     {"slot", offsetof(struct heritage, slot)},
+    {"line", offsetof(struct heritage, line)},
+    {"parked", offsetof(struct heritage, parked)},
     {"generation", offsetof(struct heritage, generation)},
     {"epoch", offsetof(struct heritage, epoch)},
     {"workers", offsetof(struct heritage, workers)},

@@ -5,12 +5,21 @@
 #include "common/conf.h"
 
 #define HERITAGE_CHANNEL_FD 3 /* struct msg packets */
-#define HERITAGE_CONF_FD 4    /* memfd: the JSON written by heritage_write, read from offset 0 */
-#define HERITAGE_SEG_FD 5     /* memfd: common/seg.h */
-#define HERITAGE_ACCESS_FD 6  /* access log, opened by the master; /dev/null when off */
-#define HERITAGE_ERROR_FD 7   /* error log, opened by the master (a copy of 2 for `-`) */
-#define HERITAGE_BOARD_FD 8   /* memfd: common/board.h, shared by all workers */
-#define HERITAGE_FIRST_LISTENER_FD 9
+#define HERITAGE_CONF_FD                                                                   \
+	4 /* memfd: the JSON written by heritage_write, read from offset 0 */
+#define HERITAGE_SEG_FD 5    /* memfd: common/seg.h */
+#define HERITAGE_ACCESS_FD 6 /* access log, opened by the master; /dev/null when off */
+#define HERITAGE_ERROR_FD 7  /* error log, opened by the master (a copy of 2 for `-`) */
+#define HERITAGE_BOARD_FD 8  /* memfd: common/board.h, shared by all workers */
+#define HERITAGE_TRACE_FD                                                                  \
+	9 /* memfd, O_APPEND: Python stacks are dumped here on HERITAGE_TRACE_SIGNAL */
+#define HERITAGE_FIRST_LISTENER_FD 10
+
+/* Sent by the master to a worker: every thread's Python stack goes to the trace memfd, then
+ * seg->traces grows by one. */
+#define HERITAGE_TRACE_SIGNAL (SIGRTMIN + 4)
+
+enum heritage_role { ROLE_WORKER, ROLE_MOLD };
 
 struct heritage_listener {
 	int fd;
@@ -23,15 +32,19 @@ struct heritage {
 	struct conf conf;
 	struct heritage_listener *listeners; /* owned */
 	size_t n_listeners;
+	unsigned role;       /* enum heritage_role */
 	unsigned slot;       /* 0 .. workers-1: what an operator calls the worker */
+	unsigned line;       /* of the board: this process's own while it lives */
+	unsigned parked;     /* 1: starts without accepting, until RESUME */
 	unsigned generation; /* of code and configuration, from 1 */
 	unsigned epoch;      /* how many workers this slot has had */
 	unsigned workers;    /* how many there are (wsgi.multiprocess, accept gating) */
-	char python[1024];   /* absolute path of the interpreter chosen by the master's probe
-				(may be a venv's symlink: not resolved) */
-	char plugin[1024];   /* absolute path of the plugin for it */
+	char python[1024]; /* absolute path of the interpreter chosen by the master's probe
+			      (may be a venv's symlink: not resolved) */
+	char plugin[1024]; /* absolute path of the plugin for it */
 	char libpython[1024]; /* absolute path, "" when launched by exec */
-	uint8_t ticket_key[80]; /* shared TLS session-ticket key: name 16, hmac 32, aes 32 */
+	uint8_t
+	    ticket_key[80]; /* shared TLS session-ticket key: name 16, hmac 32, aes 32 */
 };
 
 /* Writes to a new sealed memfd; returns it (CLOEXEC) or -1. */

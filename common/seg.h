@@ -5,6 +5,7 @@
 
 #include "common/addr.h"
 #include "common/err.h"
+#include "common/hist.h"
 
 #include <stdatomic.h>
 
@@ -28,7 +29,7 @@ struct seg_inflight {
 	uint64_t serial;     /* request number of the worker */
 	char method[16];     /* cut, NUL-padded */
 	struct addr peer;
-	char target[168];    /* path without query, cut; hostile bytes: escape when printing */
+	char target[168]; /* path without query, cut; hostile bytes: escape when printing */
 };
 
 struct seg {
@@ -36,14 +37,18 @@ struct seg {
 	uint32_t size; /* of this struct: the two sides must agree */
 	uint32_t slot, generation, epoch;
 	_Atomic int32_t pid;
-	_Atomic uint64_t heartbeat_ns; /* CLOCK_MONOTONIC, once a second from the I/O thread */
+	_Atomic uint64_t
+	    heartbeat_ns;        /* CLOCK_MONOTONIC, once a second from the I/O thread */
+	_Atomic uint32_t traces; /* stack dumps completed (HERITAGE_TRACE_SIGNAL) */
 	_Atomic uint64_t stats[STAT_COUNT];
+	_Atomic uint64_t latency[HIST_BUCKETS]; /* request durations, common/hist.h */
+	_Atomic uint64_t latency_sum_us;
 	struct seg_inflight inflight[SEG_INFLIGHT];
 };
 
 /* The master's side: a new memfd of the right size (CLOEXEC), mapped. */
-NODISCARD struct seg *seg_create(unsigned slot, unsigned generation, unsigned epoch, int *fd,
-    struct err *e);
+NODISCARD struct seg *seg_create(
+    unsigned slot, unsigned generation, unsigned epoch, int *fd, struct err *e);
 /* The worker's side: maps fd and checks magic and size. */
 NODISCARD struct seg *seg_open(int fd, struct err *e);
 void seg_close(struct seg *s);

@@ -14,6 +14,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
+#include <sys/mman.h>
 
 #define KILL_AFTER_MS 1000   /* between the order to end and SIGKILL */
 #define MESSAGES_PER_TURN 16 /* then the other slots have their turn */
@@ -130,24 +131,29 @@ try_start(struct slot *s, struct err *e)
 	char title[256];
 	pid_t pid;
 
-	f->heritage->slot = s->index;
+	f->heritage->slot = f->heritage->line = s->index;
 	f->heritage->epoch = s->epoch;
 	f->heritage->workers = f->wanted;
+	board_reset(f->board, s->index);
 	if (msg_pair(pair, e) < 0)
 		return -1;
 	AUTO_FD int ours = pair[0];
 	AUTO_FD int theirs = pair[1];
 	AUTO_FD int conf_fd = heritage_write(f->heritage, e);
+	AUTO_FD int trace_fd = memfd_create("shoal-trace", MFD_CLOEXEC);
 
 	if (conf_fd < 0)
 		return -1;
+	if (trace_fd < 0 || fcntl(trace_fd, F_SETFL, O_APPEND) < 0)
+		return err_errno(e, "memfd");
 	s->seg = seg_create(s->index, f->heritage->generation, s->epoch, &seg_fd, e);
 	if (s->seg == NULL)
 		return -1;
 	snprintf(title, sizeof(title), "shoal: worker %u [%.200s]", s->index,
 	    conf_instance_name(&f->heritage->conf));
 	f->spawn.title = title;
-	pid = spawn_worker(&f->spawn, theirs, conf_fd, seg_fd, e);
+	pid = spawn_worker(
+	    &f->spawn, &(struct spawn_fds){theirs, conf_fd, seg_fd, trace_fd}, e);
 	close(seg_fd);
 	if (pid < 0)
 		return -1;
@@ -276,6 +282,7 @@ void
 slot_drain(struct slot *s, int64_t graceful_ms)
 {
 	uint32_t ms = (uint32_t)MIN(graceful_ms, UINT32_MAX);
+	struct msg_drain order = {.graceful_ms = ms, .accept = 1};
 
 	if (s->pid == 0) {
 		slot_cancel(s);
@@ -284,7 +291,7 @@ slot_drain(struct slot *s, int64_t graceful_ms)
 	} else if (s->state == SLOT_READY) {
 		s->state = SLOT_DRAINING;
 		s->expected = true;
-		tell(s, MSG_DRAIN, &ms, sizeof(ms));
+		tell(s, MSG_DRAIN, &order, sizeof(order));
 		timer_set(s, (int64_t)ms + KILL_AFTER_MS);
 	}
 }

@@ -22,10 +22,10 @@ struct plan {
 };
 
 static struct plan *
-plan_create(const struct spawn_setup *s, int channel_fd, int conf_fd, int seg_fd)
+plan_create(const struct spawn_setup *s, const struct spawn_fds *own)
 {
-	const int fixed[] = {channel_fd, conf_fd, seg_fd, s->logs->access_fd,
-	    s->logs->error_fd, s->board_fd};
+	const int fixed[] = {own->channel, own->conf, own->seg, s->logs->access_fd,
+	    s->logs->error_fd, s->board_fd, own->trace};
 	size_t n = ARRAY_LEN(fixed) + s->n_listeners;
 	struct plan *p = malloc(sizeof(*p) + n * sizeof(p->fds[0]));
 
@@ -34,7 +34,8 @@ plan_create(const struct spawn_setup *s, int channel_fd, int conf_fd, int seg_fd
 			   HERITAGE_ACCESS_FD == HERITAGE_CHANNEL_FD + 3 &&
 			   HERITAGE_ERROR_FD == HERITAGE_CHANNEL_FD + 4 &&
 			   HERITAGE_BOARD_FD == HERITAGE_CHANNEL_FD + 5 &&
-			   HERITAGE_FIRST_LISTENER_FD == HERITAGE_CHANNEL_FD + 6,
+			   HERITAGE_TRACE_FD == HERITAGE_CHANNEL_FD + 6 &&
+			   HERITAGE_FIRST_LISTENER_FD == HERITAGE_CHANNEL_FD + 7,
 	    "the plan lists the descriptors in their order");
 	if (p == NULL)
 		return NULL;
@@ -134,10 +135,10 @@ run_child(const struct spawn_setup *s, struct plan *plan, pid_t master, int *cha
 }
 
 pid_t
-spawn_worker(
-    const struct spawn_setup *s, int channel_fd, int conf_fd, int seg_fd, struct err *e)
+spawn_worker(const struct spawn_setup *s, const struct spawn_fds *own, struct err *e)
 {
-	struct plan *plan = plan_create(s, channel_fd, conf_fd, seg_fd);
+	struct plan *plan = plan_create(s, own);
+	int channel_fd = own->channel;
 	pid_t master = getpid(), pid;
 	sigset_t all, before;
 	struct err why;

@@ -24,7 +24,12 @@ struct spawn_setup {
 	int64_t nofile; /* descriptors a worker may need */
 };
 
-/* Forks and execs. The three descriptors stay the caller's. A child that does not come to
- * exec says why with MSG_FAILED on its channel. Returns the pid, or -1. */
+/* The process's own descriptors, in the order of their places. */
+struct spawn_fds {
+	int channel, conf, seg, trace;
+};
+
+/* Forks and execs. The descriptors stay the caller's. A child that does not come to exec
+ * says why with MSG_FAILED on its channel. Returns the pid, or -1. */
 NODISCARD pid_t spawn_worker(
-    const struct spawn_setup *s, int channel_fd, int conf_fd, int seg_fd, struct err *e);
+    const struct spawn_setup *s, const struct spawn_fds *own, struct err *e);

@@ -25,11 +25,11 @@ channel_term_asked(void)
 static void
 on_drain(struct net *net)
 {
-	uint32_t ms = (uint32_t)net->conf->graceful_timeout;
+	struct msg_drain order = {.graceful_ms = (uint32_t)net->conf->graceful_timeout};
 
-	if (msg.n == sizeof(ms))
-		memcpy(&ms, msg.payload, sizeof(ms));
-	net_drain(net, ms);
+	if (msg.n == sizeof(order))
+		memcpy(&order, msg.payload, sizeof(order));
+	net_drain(net, order.graceful_ms);
 }
 
 static void

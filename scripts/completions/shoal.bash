@@ -3,11 +3,11 @@
 _shoal() {
 	local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]}
 	case $prev in
-	--python | -p | --pid | --certfile | --keyfile | --ca-certs | --access-logfile | --error-logfile | -c | --config)
+	--python | -p | --pid | --reload-extra-file | --certfile | --keyfile | --ca-certs | --access-logfile | --error-logfile | -c | --config)
 		mapfile -t COMPREPLY < <(compgen -f -- "$cur")
 		return
 		;;
-	--chdir | --venv | --body-dir)
+	--chdir | --venv | --state-dir | --body-dir)
 		mapfile -t COMPREPLY < <(compgen -d -- "$cur")
 		return
 		;;
@@ -25,6 +25,10 @@ _shoal() {
 		;;
 	--python-launch)
 		mapfile -t COMPREPLY < <(compgen -W 'auto embed exec' -- "$cur")
+		return
+		;;
+	--preload)
+		mapfile -t COMPREPLY < <(compgen -W 'auto on off' -- "$cur")
 		return
 		;;
 	--request-buffering)
@@ -71,6 +75,26 @@ _shoal() {
 			--umask
 			--name
 			--allow-root
+			--preload
+			--warm-up
+			--reload
+			--reload-extra-file
+			--reload-surge
+			--reload-soak
+			--reload-max-error-ratio
+			--reload-keep
+			--check-url
+			--max-requests
+			--max-requests-jitter
+			--max-age
+			--max-age-jitter
+			--max-rss
+			--stuck-grace
+			--control-socket
+			--control-socket-mode
+			--control-role
+			--no-control-socket
+			--state-dir
 			--timeout
 			--graceful-timeout
 			--keep-alive

@@ -13,8 +13,9 @@
 static void
 set(struct board *b, unsigned slot, uint32_t accepting, uint32_t connections)
 {
-	b->slot[slot].accepting = accepting;
-	b->slot[slot].connections = connections;
+	board_reset(b, slot);
+	b->line[slot].accepting = accepting;
+	b->line[slot].connections = connections;
 }
 
 static void
@@ -42,7 +43,7 @@ test_shares(void **state)
 	assert_false(board_has_share(theirs, 500)); /* near enough */
 	board_reset(ours, 1);
 	assert_false(board_has_share(theirs, 500));
-	board_reset(ours, BOARD_SLOTS + 7); /* ignored */
+	board_reset(ours, BOARD_LINES + 7); /* ignored */
 	board_close(ours);
 	board_close(theirs);
 }

@@ -17,7 +17,7 @@
 static struct board_line *
 own_line(const struct net *net)
 {
-	return &net->worker->board->slot[net->worker->heritage.slot % BOARD_SLOTS];
+	return &net->worker->board->line[net->worker->heritage.line % BOARD_LINES];
 }
 
 static bool

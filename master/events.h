@@ -1,0 +1,39 @@
+/* What happened, in order: every event gets the next sequence number, is kept in a ring and
+ * shown to whoever listens. SPDX-License-Identifier: MIT */
+#pragma once
+
+#include "common/err.h"
+
+#include <jansson.h>
+
+#define EVENTS_KEPT 4096
+
+struct event_record {
+	uint64_t seq;
+	double t;            /* Unix seconds */
+	const char *type;    /* static: a name of common/events.def */
+	json_t *data;        /* owned; an object */
+	uint64_t suppressed; /* events of this type left out just before (rate limit) */
+};
+
+struct events {
+	struct event_record ring[EVENTS_KEPT];
+	uint64_t seq; /* of the last one; 0: none yet */
+	/* After each emission; NULL: nobody. */
+	void (*on_event)(void *ctx, const struct event_record *r);
+	void *ctx;
+	/* Rate limit per type: see events.c */
+	void *limits; /* owned */
+};
+
+NODISCARD int events_init(struct events *ev, uint64_t first_seq, struct err *e);
+void events_finish(struct events *ev);
+/* type: one of common/events.def. data (may be NULL) is stolen. Types that repeat are
+ * limited to 10 a second; what is left out is counted in the next one. */
+void events_emit(struct events *ev, const char *type, json_t *data);
+/* By sequence number; NULL: never was, or left the ring. */
+const struct event_record *events_get(const struct events *ev, uint64_t seq);
+/* The oldest still in the ring; 0: none. */
+uint64_t events_oldest(const struct events *ev);
+/* {"seq":..,"t":..,"type":..,"data":{..}}: new reference. */
+json_t *events_to_json(const struct event_record *r);

@@ -1,0 +1,73 @@
+/* One worker process from its fork to its reaping: its descriptors, its segment, what it
+ * says and what it is told. SPDX-License-Identifier: MIT */
+#pragma once
+
+#include "common/seg.h"
+#include "master/generation.h"
+#include "master/life.h"
+
+#include <sys/types.h>
+
+struct event;
+struct fleet;
+struct msg;
+
+/* Why a worker was asked to end, or did: the word in `last_exit.reason`. */
+enum proc_reason {
+	PROC_CRASHED, /* nobody asked */
+	PROC_FAILED,  /* could not load the application */
+	PROC_STOPPED,
+	PROC_RELOADED,
+	PROC_ROLLED_BACK,
+	PROC_SCALED_DOWN,
+	PROC_RECYCLED, /* by hand */
+	PROC_MAX_REQUESTS,
+	PROC_MAX_AGE,
+	PROC_MAX_RSS,
+	PROC_WAS_STUCK,
+	PROC_KILLED, /* by hand */
+	PROC_REASONS
+};
+
+struct proc {
+	struct fleet *fleet;    /* borrowed */
+	struct generation *gen; /* a reference */
+	struct proc *next;      /* in fleet->procs */
+	unsigned slot, epoch, line;
+	enum life_state state;
+	enum proc_reason reason;
+	pid_t pid;                           /* 0: the mold has not said yet */
+	int channel;                         /* owned; -1: none */
+	int seg_fd, trace_fd;                /* owned */
+	struct seg *seg;                     /* owned mapping */
+	struct event *on_readable;           /* owned; NULL: none */
+	struct event *timer;                 /* owned */
+	int64_t born_ms, ready_ms, since_ms; /* monotonic; of the present state */
+	uint32_t idle_ms, graceful_ms;       /* of a drain */
+	bool was_ready, failed, expected;
+	bool probing;     /* it is a reload's probe: in no slot */
+	bool accept_rest; /* a drain takes what waits in the accept queues first */
+};
+
+/* Starts a process for the slot in fleet->slots[slot]; it is in fleet->procs until it is
+ * reaped. From the generation's mold when it has one. NULL: err. */
+NODISCARD struct proc *proc_start(
+    struct fleet *f, struct generation *g, unsigned slot, bool parked, struct err *e);
+/* One step of its life; carries the actions out. `p` may be gone afterwards only for
+ * LIFE_EV_EXITED. */
+void proc_event(struct proc *p, enum life_event event);
+/* Orders. */
+void proc_drain(struct proc *p, enum proc_reason why, int64_t graceful_ms, int64_t idle_ms);
+void proc_end(struct proc *p, enum proc_reason why);
+/* announce: what is open gets Connection: close. */
+void proc_park(struct proc *p, bool announce);
+void proc_resume(struct proc *p);
+/* A message on its channel; -1 when it cannot be told. */
+NODISCARD int proc_tell(struct proc *p, int type, const void *payload, size_t n);
+/* waitpid's status has come: says how it ended, lets go of everything, frees it. */
+void proc_reap(struct proc *p, int status);
+/* At the end of the master. */
+void proc_destroy(struct proc *p);
+
+const char *proc_reason_name(enum proc_reason r);
+int64_t proc_age_ms(const struct proc *p);
