@@ -2,6 +2,7 @@
  * SPDX-License-Identifier: MIT */
 #include "common/conf_check.h"
 
+#include "common/bind.h"
 #include "common/conf_compat.h"
 #include "common/conf_option.h"
 #include "common/conf_value.h"
@@ -98,25 +99,31 @@ conf_check_app(const char *app, struct err *e)
 	return 0;
 }
 
-/* The three files are opened by workers, which may have changed directory by then. */
+/* For what is opened later, when somebody may have changed directory. */
 static int
-check_tls_file(struct conf *c, enum conf_id id, struct err *e)
+make_absolute(struct conf *c, enum conf_id id, struct err *e)
 {
 	char **path = conf_option_member(c, id);
 	char cwd[PATH_MAX], *full;
 
-	if (*path == NULL)
-		return 0;
-	if (access(*path, R_OK) != 0)
-		return err_set(e, "--%s \"%.80s\" (%s): expected a readable file: %s",
-		    conf_options[id].name, *path, origin_of(c, id), strerror(errno));
-	if (**path == '/')
+	if (*path == NULL || **path == '/')
 		return 0;
 	if (getcwd(cwd, sizeof(cwd)) == NULL || asprintf(&full, "%s/%s", cwd, *path) < 0)
 		return err_errno(e, "--%s \"%.80s\"", conf_options[id].name, *path);
 	free(*path);
 	*path = full;
 	return 0;
+}
+
+static int
+check_tls_file(struct conf *c, enum conf_id id, struct err *e)
+{
+	const char *path = *(const char *const *)conf_option_value(c, id);
+
+	if (path != NULL && access(path, R_OK) != 0)
+		return err_set(e, "--%s \"%.80s\" (%s): expected a readable file: %s",
+		    conf_options[id].name, path, origin_of(c, id), strerror(errno));
+	return make_absolute(c, id, e);
 }
 
 static int
@@ -159,6 +166,23 @@ check_directory(const struct conf *c, enum conf_id id, struct err *e)
 	if (!S_ISDIR(st.st_mode))
 		return err_set(e, "--%s \"%.80s\" (%s): expected a directory",
 		    conf_options[id].name, path, origin_of(c, id));
+	return 0;
+}
+
+static int
+check_control(struct conf *c, struct err *e)
+{
+	const enum conf_id id = CONF_control_socket;
+
+	if (check_directory(c, CONF_state_dir, e) != 0 ||
+	    make_absolute(c, CONF_state_dir, e) != 0 || make_absolute(c, id, e) != 0)
+		return -1;
+	if (c->control_socket != NULL && strlen(c->control_socket) >= BIND_PATH_MAX)
+		return err_set(e,
+		    "--%s \"%.80s...\" (%s): expected a path of at most %d bytes, which is "
+		    "what the name of a unix socket can hold; this has %zu",
+		    conf_options[id].name, c->control_socket, origin_of(c, id),
+		    BIND_PATH_MAX - 1, strlen(c->control_socket));
 	return 0;
 }
 
@@ -255,5 +279,7 @@ conf_check(struct conf *c, struct strlist *notices, struct err *e)
 	if (check_directory(c, CONF_chdir, e) != 0 ||
 	    check_directory(c, CONF_body_dir, e) != 0)
 		return -1;
-	return check_interpreter(c, e) != 0 ? -1 : check_tls(c, e);
+	if (check_interpreter(c, e) != 0 || check_control(c, e) != 0)
+		return -1;
+	return check_tls(c, e);
 }

@@ -50,6 +50,15 @@ is_bool(enum conf_id id)
 	return id != CONF_COUNT && conf_options[id].type == CONF_T_BOOL;
 }
 
+/* --preload: a switch that can also be given a word. */
+static bool
+is_optional(enum conf_id id)
+{
+	char buf[CONF_KEY_MAX];
+
+	return id != CONF_COUNT && conf_option_bare_word(id, buf) != NULL;
+}
+
 static struct target
 extra_target(const struct conf_cli_extra *x)
 {
@@ -69,12 +78,13 @@ resolve_long(struct str name)
 			return extra_target(&conf_cli_extras[i]);
 	t.compat = conf_compat_find(name);
 	if (t.compat != NULL && t.compat->kind == COMPAT_ALIAS)
-		return (struct target){.kind = IS_OPTION, .id = t.compat->id};
+		return (struct target){
+		    .kind = IS_OPTION, .id = t.compat->id, .compat = t.compat};
 	if (t.compat != NULL)
 		return (struct target){.kind = IS_COMPAT, .compat = t.compat};
 	if (name.n > 3 && strncmp(name.p, "no-", 3) == 0) {
 		t.id = conf_option_find((struct str){name.p + 3, name.n - 3});
-		if (is_bool(t.id))
+		if (is_bool(t.id) || is_optional(t.id))
 			return (struct target){.kind = IS_NEGATED, .id = t.id};
 	}
 	return (struct target){.kind = IS_UNKNOWN};
@@ -100,7 +110,7 @@ target_takes_value(const struct target *t)
 {
 	switch (t->kind) {
 	case IS_OPTION:
-		return !is_bool(t->id);
+		return !is_bool(t->id) && !is_optional(t->id);
 	case IS_CONFIG:
 		return true;
 	case IS_COMPAT:
@@ -115,7 +125,7 @@ use_compat(struct conf_cli *cli, const struct compat *k, const char *value, stru
 {
 	if (k->kind == COMPAT_REFUSE)
 		return err_set(e, "--%s (%s): %s", k->name, cli->origin, k->sentence);
-	if (k->only != NULL && strcmp(k->only, value) != 0)
+	if (k->only != NULL && !conf_option_has_word(str_of(k->only), value))
 		return err_set(e, "--%s \"%s\" (%s): only %s is supported in this version",
 		    k->name, value, cli->origin, k->only);
 	if (k->kind == COMPAT_IGNORE)
@@ -124,12 +134,40 @@ use_compat(struct conf_cli *cli, const struct compat *k, const char *value, stru
 	return 0;
 }
 
+/* An option's text is borrowed from argv; what is made here is kept by `cli`. */
+static const char *
+keep_text(struct conf_cli *cli, const char *text, const char *unit)
+{
+	size_t before = cli->made.n;
+
+	strlist_addf(&cli->made, "%s%s", text, unit);
+	return cli->made.n > before ? cli->made.v[before] : NULL;
+}
+
+static int
+use_option(struct conf_cli *cli, const struct target *t, const char *value, struct err *e)
+{
+	const struct compat *alias = t->compat;
+	const char *text = value != NULL ? conf_compat_word(t->id, value) : "true";
+
+	if (alias != NULL && alias->unit != NULL && value != NULL &&
+	    strspn(value, "0123456789") == strlen(value)) {
+		text = keep_text(cli, value, alias->unit);
+		if (text == NULL)
+			return err_set(e, "out of memory");
+		strlist_addf(&cli->notices, "--%s %s (%s): taken as --%s %s: %s",
+		    alias->name, value, cli->origin, conf_options[t->id].name, text,
+		    alias->sentence);
+	}
+	return add_setting(cli, t->id, text, e);
+}
+
 static int
 use_target(struct conf_cli *cli, const struct target *t, const char *value, struct err *e)
 {
 	switch (t->kind) {
 	case IS_OPTION:
-		return add_setting(cli, t->id, value ? value : "true", e);
+		return use_option(cli, t, value, e);
 	case IS_NEGATED:
 		return add_setting(cli, t->id, "false", e);
 	case IS_CONFIG:
@@ -276,5 +314,6 @@ conf_cli_finish(struct conf_cli *cli)
 {
 	free(cli->settings);
 	strlist_finish(&cli->notices);
+	strlist_finish(&cli->made);
 	*cli = (struct conf_cli){0};
 }

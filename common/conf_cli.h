@@ -16,7 +16,7 @@ extern const struct conf_cli_extra conf_cli_extras[CONF_CLI_EXTRAS];
 
 struct conf_cli_setting {
 	enum conf_id id;
-	const char *text; /* borrowed: argv, or a literal */
+	const char *text; /* borrowed: argv, conf_cli.made, or a literal */
 };
 
 struct conf_cli {
@@ -27,6 +27,7 @@ struct conf_cli {
 	const char *config; /* borrowed; -c */
 	enum conf_what what;
 	struct strlist notices; /* owned */
+	struct strlist made;    /* owned; values that are not as written */
 };
 
 /* Reads the arguments behind the program's name; argv must outlive the result. Stops at

@@ -11,6 +11,11 @@
 	{                                                                                  \
 		.name = (n), .setting = (s), .kind = COMPAT_ALIAS, .id = CONF_##member     \
 	}
+#define IN_UNIT(n, member, of, text)                                                       \
+	{                                                                                  \
+		.name = (n), .kind = COMPAT_ALIAS, .id = CONF_##member, .unit = (of),      \
+		.sentence = (text)                                                         \
+	}
 #define IGNORE(n, s, value, text)                                                          \
 	{                                                                                  \
 		.name = (n), .setting = (s), .kind = COMPAT_IGNORE,                        \
@@ -49,11 +54,14 @@ static const struct compat table[] = {
     ALIAS("tmp-upload-dir", "tmp_upload_dir", body_dir),
     ALIAS("preload-app", "preload_app", preload),
     ALIAS("reload-extra-files", "reload_extra_files", reload_extra_file),
-    ALIAS("watch", NULL, reload_extra_file),
-    ALIAS("max-memory", NULL, max_rss),
+    ALIAS("no-control-socket", "control_socket_disable", no_control_socket),
     /* Spawning's */
     ALIAS("processes", NULL, workers),
     ALIAS("deadman-timeout", NULL, graceful_timeout),
+    ALIAS("deadman", NULL, graceful_timeout),
+    ALIAS("watch", NULL, reload_extra_file),
+    IN_UNIT("max-memory", max_rss, "k",
+	"kilobytes as in Spawning, but of each worker, not of all together"),
     ALIAS("daemonize", NULL, daemon),
     ALIAS("access-log-file", NULL, access_logfile),
     ALIAS("chuid", NULL, user),
@@ -70,12 +78,12 @@ static const struct compat table[] = {
 	"has no effect: the access log never goes to syslog"),
     IGNORE("default-proc-name", NULL, true, "has no effect: use --name"),
 
-    REFUSE("reload-engine", NULL, true,
-	"not supported yet: code is not watched for changes in this version"),
+    ONLY("reload-engine", "auto|inotify|poll",
+	"has no effect: files are watched with inotify"),
     REFUSE("status-port", NULL, true,
-	"not supported yet: there is no status page in this version"),
+	"not supported yet: the gateway is not there in this version; ask shoalctl"),
     REFUSE("status-host", NULL, true,
-	"not supported yet: there is no status page in this version"),
+	"not supported yet: the gateway is not there in this version; ask shoalctl"),
     REFUSE("proxy-protocol", NULL, false,
 	"not supported yet: listeners do not read the PROXY protocol in this version"),
     REFUSE("proxy-allow-from", "proxy_allow_ips", true,
@@ -189,6 +197,12 @@ conf_compat_green(const struct conf *c)
 		if (classes[i].green && strcmp(c->worker_class, classes[i].name) == 0)
 			return classes[i].name;
 	return NULL;
+}
+
+const char *
+conf_compat_word(enum conf_id id, const char *text)
+{
+	return id == CONF_reload && strcmp(text, "dev") == 0 ? "true" : text;
 }
 
 static bool

@@ -19,8 +19,9 @@ struct compat {
 	enum compat_kind kind;
 	bool takes_value;
 	enum conf_id id;      /* ALIAS */
-	const char *only;     /* IGNORE: the one value that is accepted; NULL: any */
-	const char *sentence; /* IGNORE, REFUSE: follows "--name: " */
+	const char *only;     /* IGNORE: the values that are accepted; NULL: any */
+	const char *unit;     /* ALIAS: what a plain number is counted in; NULL: as usual */
+	const char *sentence; /* IGNORE, REFUSE: follows "--name: "; ALIAS with a unit */
 };
 
 /* By option name, `-` and `_` alike; NULL when nobody knows it. */
@@ -28,6 +29,9 @@ const struct compat *conf_compat_find(struct str name);
 const struct compat *conf_compat_find_letter(char letter);
 /* By the name used in a gunicorn.conf.py. */
 const struct compat *conf_compat_find_setting(struct str name);
+
+/* The value that `text` stands for: --reload=dev is Spawning's way to turn it on. */
+const char *conf_compat_word(enum conf_id id, const char *text);
 
 /* --worker-class: 0 for the four there are; otherwise the sentence. */
 NODISCARD int conf_compat_check_class(const char *name, struct err *e);

@@ -34,6 +34,21 @@ set_if_present(struct conf *c, enum conf_id id, const char *name, struct err *e)
 	return v ? conf_set_text(c, id, v, &src, e) : 0;
 }
 
+/* systemd's StateDirectory=: a list, of which the first one is taken. */
+static int
+set_state_directory(struct conf *c, struct err *e)
+{
+	struct conf_source src = {.origin = "STATE_DIRECTORY"};
+	const char *list = conf_env_get(src.origin);
+	AUTO_FREE char *first = list ? strndup(list, strcspn(list, ":")) : NULL;
+
+	if (list == NULL)
+		return 0;
+	if (first == NULL)
+		return err_set(e, "out of memory");
+	return conf_set_text(c, CONF_state_dir, first, &src, e);
+}
+
 int
 conf_env_defaults(struct conf *c, struct err *e)
 {
@@ -47,6 +62,8 @@ conf_env_defaults(struct conf *c, struct err *e)
 			return -1;
 	}
 	if (set_if_present(c, CONF_workers, "WEB_CONCURRENCY", e) != 0)
+		return -1;
+	if (set_state_directory(c, e) != 0)
 		return -1;
 	return set_if_present(c, CONF_forwarded_allow_ips, "FORWARDED_ALLOW_IPS", e);
 }
@@ -84,7 +101,7 @@ notice_unknown(struct str name, struct strlist *notices)
 		lower[i] = name.p[i] == '_' ? '-' : (char)tolower((unsigned char)name.p[i]);
 	lower[n] = '\0';
 	k = conf_compat_find((struct str){lower, n});
-	if (k != NULL && k->sentence != NULL) {
+	if (k != NULL && k->kind != COMPAT_ALIAS && k->sentence != NULL) {
 		strlist_addf(notices, PREFIX "%.*s: %s", (int)name.n, name.p, k->sentence);
 		return;
 	}

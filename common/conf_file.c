@@ -102,10 +102,10 @@ unknown_key(const char *key, const char *origin, struct err *e)
 	enum conf_id id = near ? conf_option_find(str_of(near)) : CONF_COUNT;
 	char buf[CONF_KEY_MAX];
 
-	if (k != NULL && k->sentence != NULL)
-		return err_set(e, "%s (%s): %s", key, origin, k->sentence);
 	if (k != NULL && k->kind == COMPAT_ALIAS)
 		id = k->id;
+	else if (k != NULL && k->sentence != NULL)
+		return err_set(e, "%s (%s): %s", key, origin, k->sentence);
 	if (id != CONF_COUNT)
 		return err_set(e, "unknown key \"%.64s\" (%s); did you mean \"%s\"?", key,
 		    origin, conf_option_key(id, buf));

@@ -43,7 +43,8 @@ print_option(FILE *out, char letter, const char *name, const char *arg, const ch
 	else
 		n = snprintf(left, sizeof(left), "      --%s", name);
 	if (arg != NULL)
-		n += snprintf(left + n, sizeof(left) - (size_t)n, " %s", arg);
+		n += snprintf(left + n, sizeof(left) - (size_t)n, "%s%s",
+		    arg[0] == '[' ? "" : " ", arg);
 	fputs(left, out);
 	if (n >= INDENT)
 		fprintf(out, "\n%*s", INDENT, "");

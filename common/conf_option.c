@@ -115,6 +115,49 @@ conf_option_is_choice(enum conf_id id)
 	return true;
 }
 
+struct str
+conf_option_words(enum conf_id id)
+{
+	const char *arg = conf_options[id].arg;
+	size_t n;
+
+	if (!conf_option_is_choice(id))
+		return (struct str){0};
+	n = strlen(arg);
+	return strncmp(arg, "[=", 2) == 0 ? (struct str){arg + 2, n - 3}
+					  : (struct str){arg, n};
+}
+
+bool
+conf_option_has_word(struct str words, const char *word)
+{
+	const char *p = words.p, *end = words.p + words.n;
+
+	while (p < end) {
+		const char *bar = memchr(p, '|', (size_t)(end - p));
+		struct str one = {p, (size_t)((bar ? bar : end) - p)};
+
+		if (one.n > 0 && str_eq(one, str_of(word)))
+			return true;
+		p = bar ? bar + 1 : end;
+	}
+	return false;
+}
+
+const char *
+conf_option_bare_word(enum conf_id id, char *buf)
+{
+	struct str words = conf_option_words(id);
+	size_t n = 0;
+
+	if (words.n == 0 || conf_options[id].arg[0] != '[')
+		return NULL;
+	for (; n < words.n && words.p[n] != '|' && n < CONF_KEY_MAX - 1; n++)
+		buf[n] = words.p[n];
+	buf[n] = '\0';
+	return buf;
+}
+
 const char *
 conf_option_default(enum conf_id id, char *buf)
 {

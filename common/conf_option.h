@@ -57,6 +57,13 @@ enum conf_id conf_option_find_letter(char letter);
 bool conf_option_is_mode(enum conf_id id);
 /* True for an option that takes one of the words in `arg`. */
 bool conf_option_is_choice(enum conf_id id);
+/* The words such an option takes, "auto|embed"; empty for any other. */
+struct str conf_option_words(enum conf_id id);
+/* Whether `word` is one of `words`, which are separated by bars. */
+bool conf_option_has_word(struct str words, const char *word);
+/* The word that an option stands for when it is written without a value, "on" for
+ * --preload; buf holds CONF_KEY_MAX. NULL: the value cannot be left out. */
+const char *conf_option_bare_word(enum conf_id id, char *buf);
 /* The default as a config file has it, "" for none; switches are "true" and "false". buf
  * holds CONF_KEY_MAX. */
 const char *conf_option_default(enum conf_id id, char *buf);

@@ -196,6 +196,8 @@ apply_setting(struct pyfile *f, const char *name, const json_t *value, struct er
 	const struct compat *k = conf_compat_find_setting(str_of(name));
 	struct strlist *list = &f->unsupported;
 
+	if (k != NULL && k->unit != NULL) /* Spawning's, which reads no such file */
+		k = NULL;
 	if (strcmp(name, "wsgi_app") == 0 && value != NULL)
 		return json_is_null(value) ? 0 : apply_app(f, value, e);
 	if (k != NULL && k->kind == COMPAT_ALIAS)

@@ -51,6 +51,32 @@ check_absolute(const char *text, struct err *e)
 	return 0;
 }
 
+/* Who a client of the control socket is, and what it may do. */
+static int
+check_role(const char *text, struct err *e)
+{
+	static const char *const kinds[] = {"user:", "group:"};
+	static const struct str roles = STR("observer|operator|admin");
+	const char *eq = strrchr(text, '=');
+
+	for (size_t i = 0; i < ARRAY_LEN(kinds) && eq != NULL; i++) {
+		size_t n = strlen(kinds[i]);
+
+		if (strncmp(text, kinds[i], n) == 0 && eq > text + n &&
+		    conf_option_has_word(roles, eq + 1))
+			return 0;
+	}
+	return err_set(e,
+	    "expected user:NAME or group:NAME, = and observer, operator or admin, as in "
+	    "group:deploy=operator");
+}
+
+static int
+check_not_empty(const char *text, struct err *e)
+{
+	return *text != '\0' ? 0 : err_set(e, "expected a path");
+}
+
 /* An address or a network of either family. */
 static bool
 is_network(const char *text)
@@ -94,35 +120,27 @@ static text_check_fn *const text_checks[CONF_COUNT] = {
     [CONF_health_path] = check_absolute,
     [CONF_root_path] = check_absolute,
     [CONF_forwarded_allow_ips] = check_networks,
+    [CONF_check_url] = check_absolute,
+    [CONF_warm_up] = check_absolute,
+    [CONF_control_role] = check_role,
+    [CONF_control_socket] = check_not_empty,
+    [CONF_state_dir] = check_not_empty,
     [CONF_worker_class] = conf_compat_check_class,
 };
-
-static bool
-is_choice(const char *choices, const char *text)
-{
-	size_t n = strlen(text);
-
-	if (n == 0 || strchr(text, '|') != NULL)
-		return false;
-	for (const char *p = choices; p != NULL; p = strchr(p, '|')) {
-		p += *p == '|';
-		if (strncmp(p, text, n) == 0 && (p[n] == '|' || p[n] == '\0'))
-			return true;
-	}
-	return false;
-}
 
 static int
 check_text(enum conf_id id, const char *text, struct err *e)
 {
-	const struct conf_option *o = &conf_options[id];
+	struct str words = conf_option_words(id);
 
 	for (const unsigned char *p = (const unsigned char *)text; *p != '\0'; p++)
 		if ((*p < 0x20 && *p != '\t') || *p == 0x7f)
 			return err_set(e, "expected text without control characters");
-	if (conf_option_is_choice(id) && !is_choice(o->arg, text))
-		return err_set(
-		    e, strchr(o->arg, '|') ? "expected one of %s" : "expected %s", o->arg);
+	if (words.n > 0 && !conf_option_has_word(words, text))
+		return err_set(e,
+		    memchr(words.p, '|', words.n) ? "expected one of %.*s"
+						  : "expected %.*s",
+		    (int)words.n, words.p);
 	return text_checks[id] ? text_checks[id](text, e) : 0;
 }
 
@@ -154,6 +172,9 @@ number_expected(enum conf_id id, struct err *e)
 		if (conf_option_is_mode(id))
 			return err_set(
 			    e, "expected an octal mode with a leading 0, such as 022");
+		if (o->max == INT64_MAX)
+			return err_set(
+			    e, "expected a whole number, at least %" PRId64, o->min);
 		return err_set(e, "expected a whole number from %" PRId64 " to %" PRId64,
 		    o->min, o->max);
 	}
@@ -182,12 +203,26 @@ parse_number(enum conf_id id, const char *text, int64_t *v)
 	return conf_value_int(text, v);
 }
 
+/* "true" and "1" for an option that is on, off or something between. */
+static const char *
+switch_word(enum conf_id id, const char *text)
+{
+	struct str words = conf_option_words(id);
+	bool on;
+
+	if (!conf_option_has_word(words, "on") || conf_value_bool(text, &on) != 0)
+		return text;
+	return on ? "on" : "off";
+}
+
 static int
 store_string(struct conf *c, enum conf_id id, const char *text, struct err *e)
 {
 	char **member = conf_option_member(c, id);
 	char *copy = NULL;
 
+	if (text != NULL)
+		text = switch_word(id, text);
 	if (text != NULL && check_text(id, text, e) != 0)
 		return -1;
 	if (text != NULL && (copy = strdup(text)) == NULL)
@@ -290,6 +325,9 @@ store_json(struct conf *c, enum conf_id id, const json_t *value, struct conf_sou
 		*(bool *)conf_option_member(c, id) = json_is_true(value);
 		return 0;
 	case CONF_T_STR:
+		if (json_is_boolean(value) &&
+		    conf_option_has_word(conf_option_words(id), "on"))
+			return store_string(c, id, json_is_true(value) ? "on" : "off", e);
 		if (!json_is_null(value))
 			return err_set(e, "expected a string");
 		if (conf_options[id].def_text != NULL)

@@ -10,7 +10,8 @@ struct item {
 	char letter;
 	char name[CONF_KEY_MAX + 3];
 	const char *arg, *help;
-	bool choice; /* arg lists the values */
+	struct str words; /* the values it takes; empty: any */
+	bool optional;    /* the value may be left out, and follows behind a = */
 	bool repeats;
 };
 
@@ -29,7 +30,8 @@ item_at(unsigned i)
 		it.letter = o->letter;
 		it.arg = o->arg;
 		it.help = o->help;
-		it.choice = conf_option_is_choice((enum conf_id)i);
+		it.words = conf_option_words((enum conf_id)i);
+		it.optional = it.words.n > 0 && o->arg[0] == '[';
 		it.repeats = o->type == CONF_T_LIST;
 	} else {
 		const struct conf_cli_extra *x = &conf_cli_extras[i - CONF_COUNT];
@@ -50,10 +52,26 @@ takes(const struct item *it, const char *arg)
 
 /* "auto|embed" as "auto embed". */
 static void
-put_words(FILE *out, const char *choices)
+put_words(FILE *out, struct str words)
 {
-	for (; *choices != '\0'; choices++)
-		fputc(*choices == '|' ? ' ' : *choices, out);
+	for (size_t i = 0; i < words.n; i++)
+		fputc(words.p[i] == '|' ? ' ' : words.p[i], out);
+}
+
+/* An option for bash's list; one with an optional word with each of them, too. */
+static void
+bash_name(FILE *out, const struct item *it)
+{
+	const char *p = it->words.p, *end = p + it->words.n;
+
+	fprintf(out, "\t\t\t--%s\n", it->name);
+	while (it->optional && p < end) {
+		const char *bar = memchr(p, '|', (size_t)(end - p));
+
+		fprintf(
+		    out, "\t\t\t--%s=%.*s\n", it->name, (int)((bar ? bar : end) - p), p);
+		p = bar ? bar + 1 : end;
+	}
 }
 
 /* The branch for all options whose value is an `arg`. */
@@ -96,17 +114,20 @@ gen_bash(FILE *out)
 	for (unsigned i = 0; i < ITEMS; i++) {
 		struct item it = item_at(i);
 
-		if (!it.choice)
+		if (it.words.n == 0 || it.optional)
 			continue;
 		fprintf(out, "\t--%s)\n\t\tmapfile -t COMPREPLY < <(compgen -W '", it.name);
-		put_words(out, it.arg);
+		put_words(out, it.words);
 		fputs("' -- \"$cur\")\n\t\treturn\n\t\t;;\n", out);
 	}
 	fputs("\tesac\n\tif [[ $cur == -* ]]; then\n\t\tmapfile -t COMPREPLY < <(compgen "
 	      "-W '\n",
 	    out);
-	for (unsigned i = 0; i < ITEMS; i++)
-		fprintf(out, "\t\t\t--%s\n", item_at(i).name);
+	for (unsigned i = 0; i < ITEMS; i++) {
+		struct item it = item_at(i);
+
+		bash_name(out, &it);
+	}
 	fputs("\t\t' -- \"$cur\")\n\telse\n"
 	      "\t\tmapfile -t COMPREPLY < <(compgen -f -X '!*.py' -- \"$cur\")\n"
 	      "\tfi\n}\ncomplete -o filenames -F _shoal shoal\n",
@@ -137,12 +158,12 @@ zsh_item(FILE *out, const struct item *it)
 	if (it->letter != 0)
 		fprintf(out, "{-%c,--%s}'[", it->letter, it->name);
 	else
-		fprintf(out, "'--%s[", it->name);
+		fprintf(out, "'--%s%s[", it->name, it->optional ? "=-" : "");
 	zsh_help(out, it->help);
 	fputc(']', out);
-	if (it->choice) {
-		fputs(":value:(", out);
-		put_words(out, it->arg);
+	if (it->words.n > 0) {
+		fputs(it->optional ? "::value:(" : ":value:(", out);
+		put_words(out, it->words);
 		fputc(')', out);
 	} else if (takes(it, "FILE")) {
 		fputs(":file:_files", out);
@@ -194,9 +215,9 @@ fish_item(FILE *out, const struct item *it)
 	if (it->letter != 0)
 		fprintf(out, " -s %c", it->letter);
 	fprintf(out, " -l %s", it->name);
-	if (it->choice) {
-		fputs(" -x -a '", out);
-		put_words(out, it->arg);
+	if (it->words.n > 0) {
+		fputs(it->optional ? " -f -a '" : " -x -a '", out);
+		put_words(out, it->words);
 		fputc('\'', out);
 	} else if (takes(it, "FILE") || takes(it, "DIR")) {
 		fputs(" -r -F", out);

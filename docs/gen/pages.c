@@ -87,7 +87,8 @@ markdown_option(FILE *out, enum conf_id id)
 		fprintf(out, "`-%c` ", o->letter);
 	fprintf(out, "`--%s", o->name);
 	if (o->arg != NULL) {
-		fputc(' ', out);
+		if (o->arg[0] != '[')
+			fputc(' ', out);
 		put_cell(out, o->arg);
 	}
 	fputs("` | ", out);
@@ -137,7 +138,9 @@ man_flags(FILE *out, char letter, const char *name, const char *arg)
 	if (letter != 0)
 		fprintf(out, "Fl %c , ", letter);
 	fprintf(out, "Fl \\-%s", name);
-	if (arg != NULL)
+	if (arg != NULL && arg[0] == '[')
+		fprintf(out, " Ns Ar %s", arg);
+	else if (arg != NULL)
 		fprintf(out, " Ar %s", arg);
 	fputc('\n', out);
 }
@@ -194,7 +197,8 @@ man_key(FILE *out, enum conf_id id)
 	if (*range_text(id, range, sizeof(range)) != '\0')
 		fprintf(out, "Values: %s.\n", range);
 	else if (conf_option_is_choice(id))
-		fprintf(out, "Values: %s.\n", conf_options[id].arg);
+		fprintf(out, "Values: %.*s.\n", (int)conf_option_words(id).n,
+		    conf_option_words(id).p);
 	dflt = conf_option_default(id, buf);
 	if (*dflt != '\0')
 		fprintf(out, "The default is\n.Cm %s .\n", dflt);

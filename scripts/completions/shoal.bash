@@ -27,10 +27,6 @@ _shoal() {
 		mapfile -t COMPREPLY < <(compgen -W 'auto embed exec' -- "$cur")
 		return
 		;;
-	--preload)
-		mapfile -t COMPREPLY < <(compgen -W 'auto on off' -- "$cur")
-		return
-		;;
 	--request-buffering)
 		mapfile -t COMPREPLY < <(compgen -W 'memory disk off' -- "$cur")
 		return
@@ -76,6 +72,9 @@ _shoal() {
 			--name
 			--allow-root
 			--preload
+			--preload=on
+			--preload=off
+			--preload=auto
 			--warm-up
 			--reload
 			--reload-extra-file

@@ -88,6 +88,51 @@ static const struct {
     {{A("a:b"), E("SHOAL_THREADS=0")}, "threads", "1", "SHOAL_THREADS"},
     {{A("a:b", "-k", "gevent"), E("SHOAL_THREADS=0")}, "worker_class", "\"gevent\"",
 	"command line"},
+    {{A("a:b")}, "preload", "\"auto\"", NULL},
+    {{A("--preload", "a:b")}, "preload", "\"on\"", "command line"},
+    {{A("--preload", "a:b")}, "app", "\"a:b\"", NULL},
+    {{A("--preload=off", "a:b")}, "preload", "\"off\"", "command line"},
+    {{A("--preload=auto", "a:b")}, "preload", "\"auto\"", "command line"},
+    {{A("--no-preload", "a:b")}, "preload", "\"off\"", "command line"},
+    {{A("--preload-app", "a:b")}, "preload", "\"on\"", "command line"},
+    {{A("a:b"), E("SHOAL_PRELOAD=1")}, "preload", "\"on\"", "SHOAL_PRELOAD"},
+    {{A("a:b"), E("SHOAL_PRELOAD=auto")}, "preload", "\"auto\"", "SHOAL_PRELOAD"},
+    {{FILE_AND_APP, .file = "{\"preload\": true}"}, "preload", "\"on\"", "shop.json:1:13"},
+    {{FILE_AND_APP, .file = "{\"preload\": false}"}, "preload", "\"off\"",
+	"shop.json:1:13"},
+    {{FILE_AND_APP, .file = "{\"preload\": \"auto\"}"}, "preload", "\"auto\"",
+	"shop.json:1:13"},
+    {{A("a:b"), .py = "preload_app = True\n"}, "preload", "\"on\"", "gunicorn.conf.py"},
+    {{A("a:b"), .py = "preload_app = False\n"}, "preload", "\"off\"", "gunicorn.conf.py"},
+    {{A("a:b"), .py = "reload = True\n"}, "reload", "true", "gunicorn.conf.py"},
+    {{A("a:b", "--reload")}, "reload", "true", "command line"},
+    {{A("a:b", "--reload=dev")}, "reload", "true", "command line"},
+    {{A("a:b", "--no-reload")}, "reload", "false", "command line"},
+    {{A("a:b", "--watch", "x", "--reload-extra-file=y")}, "reload_extra_file",
+	"[\"x\",\"y\"]", "command line"},
+    {{A("a:b"), .py = "reload_extra_files = ['x']\n"}, "reload_extra_file", "[\"x\"]",
+	"gunicorn.conf.py"},
+    {{A("a:b"), .py = "max_requests = 5\nmax_requests_jitter = 2\n"}, "max_requests", "5",
+	"gunicorn.conf.py"},
+    {{A("a:b", "--max-memory", "102400")}, "max_rss", "104857600", "command line"},
+    {{A("a:b", "--max-memory", "100M")}, "max_rss", "104857600", "command line"},
+    {{A("a:b", "--max-age", "60")}, "max_age", "\"1m\"", "command line"},
+    {{A("a:b", "--deadman_timeout", "60")}, "graceful_timeout", "\"1m\"", "command line"},
+    {{A("a:b", "--no-control-socket")}, "no_control_socket", "true", "command line"},
+    {{A("a:b"), .py = "control_socket_disable = True\n"}, "no_control_socket", "true",
+	"gunicorn.conf.py"},
+    {{A("a:b"), .py = "control_socket_mode = 0o660\n"}, "control_socket_mode", "\"0660\"",
+	"gunicorn.conf.py"},
+    {{A("a:b", "--control-socket-mode", "0660")}, "control_socket_mode", "\"0660\"",
+	"command line"},
+    {{A("a:b", "--control-socket", "/run/x.sock")}, "control_socket", "\"/run/x.sock\"",
+	"command line"},
+    {{A("a:b", "--control-role=user:a=b=admin", "--control-role", "group:ops=observer")},
+	"control_role", "[\"user:a=b=admin\",\"group:ops=observer\"]", "command line"},
+    {{A("a:b"), E("STATE_DIRECTORY=/tmp:/var")}, "state_dir", "\"/tmp\"",
+	"STATE_DIRECTORY"},
+    {{A("a:b", "--state-dir=/var"), E("STATE_DIRECTORY=/tmp")}, "state_dir", "\"/var\"",
+	"command line"},
     {{FILE_AND_APP, .file = "{\"umask\": \"027\"}"}, "umask", "\"027\"", "shop.json:1:11"},
 };
 
@@ -210,14 +255,22 @@ static const struct {
 	"SHOAL_SERVICE_HOST: ignored, there is no such option"},
     {{A("a:b"), E("SHOAL_WROKERS=1")},
 	"SHOAL_WROKERS: ignored, there is no such option; did you mean --workers?"},
-    {{A("a:b"), E("SHOAL_MAX_REQUESTS=1")}, "SHOAL_MAX_REQUESTS: not supported yet: "
-					    "workers are not recycled by request count in "
-					    "this version"},
+    {{A("a:b"), E("SHOAL_STATUS_PORT=1")},
+	"SHOAL_STATUS_PORT: not supported yet: the gateway is not there in this version; "
+	"ask shoalctl"},
+    {{A("a:b", "--max-memory", "102400")},
+	"--max-memory 102400 (command line): taken as --max-rss 102400k: kilobytes as in "
+	"Spawning, but of each worker, not of all together"},
+    {{A("a:b", "--max-memory", "100M")}, NULL},
+    {{A("a:b", "--reload-engine", "poll")},
+	"--reload-engine poll (command line): has no effect: files are watched with "
+	"inotify"},
     {{A("a:b"), .py = "def post_fork(server, worker):\n    pass\n"},
 	"gunicorn.conf.py: server hooks are not called: post_fork"},
-    {{A("a:b"), .py = "max_requests = 5\npreload_app = True\nreload = False\n"},
-	"gunicorn.conf.py: settings without effect in this version: max_requests, "
-	"preload_app"},
+    {{A("a:b"), .py = "worker_tmp_dir = '/x'\nreload_engine = 'poll'\nspew = False\n"},
+	"gunicorn.conf.py: settings without effect in this version: worker_tmp_dir, "
+	"reload_engine"},
+    {{A("a:b"), .py = "max_requests = 5\npreload_app = True\nreload = False\n"}, NULL},
     {{A("a:b"), .py = "import os\ncores = 4\n_x = 1\ndef f(): pass\nenv = os.environ\n"},
 	"gunicorn.conf.py: names that are no setting: cores"},
 };
@@ -280,6 +333,23 @@ test_python_file(void **state)
 	conf_action_finish(&action);
 }
 
+/* Opened by somebody who may have changed directory by then. */
+static void
+test_control_path(void **state)
+{
+	struct input in = {A("a:b", "--control-socket", "x.sock", "--state-dir", ".")};
+	struct conf_action action;
+	struct conf c;
+	struct err e;
+
+	(void)state;
+	assert_int_equal(load(&c, &in, &action, &e), 0);
+	assert_int_equal(c.control_socket[0], '/');
+	assert_int_equal(c.state_dir[0], '/');
+	conf_finish(&c);
+	conf_action_finish(&action);
+}
+
 /* Workers may change directory before they open it. */
 static void
 test_tls_path(void **state)
@@ -308,6 +378,7 @@ main(void)
 	    cmocka_unit_test(test_notices),
 	    cmocka_unit_test(test_python_file),
 	    cmocka_unit_test(test_tls_path),
+	    cmocka_unit_test(test_control_path),
 	};
 
 	return cmocka_run_group_tests(tests, enter_directory, leave_directory);

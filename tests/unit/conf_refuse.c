@@ -4,6 +4,10 @@
 
 #define NETWORKS "expected addresses or networks separated by commas, or *"
 #define DURATION "expected a duration such as 30, 30s or 1h30m, at least "
+#define ROLE                                                                               \
+	"expected user:NAME or group:NAME, = and observer, operator or admin, as in "      \
+	"group:deploy=operator"
+#define LONG "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
 #define NO_ASGI "only WSGI applications are served; run an ASGI application with uvicorn"
 
 static const struct {
@@ -95,13 +99,42 @@ static const struct {
     {{A("a:b", "--no-workers")},
 	"unknown option --no-workers (command line); did you mean --workers?"},
     {{A("a:b", "--no-daemon=1")}, "--no-daemon \"1\" (command line): expected no value"},
-    {{A("a:b", "--max-requests", "100")}, "--max-requests (command line): not supported "
-					  "yet: workers are not recycled by request "
-					  "count in this version"},
-    {{A("a:b", "--preload")}, "--preload (command line): not supported yet: every worker "
-			      "imports the application itself in this version"},
-    {{A("a:b", "--reload=dev")}, "--reload (command line): not supported yet: restart the "
-				 "server to load changed code in this version"},
+    {{A("a:b", "--max-requests", "-1")}, "--max-requests \"-1\" (command line): expected a "
+					 "whole number, at least 0"},
+    {{A("a:b", "--preload=maybe")},
+	"--preload \"maybe\" (command line): expected one of on|off|auto"},
+    {{A("--preload", "off", "a:b")},
+	"unexpected argument \"a:b\" (command line): APP is already \"off\""},
+    {{A("a:b", "--reload=svn")}, "--reload \"svn\" (command line): expected true or false"},
+    {{A("a:b", "--reload-engine", "watchdog")},
+	"--reload-engine \"watchdog\" (command line): only auto|inotify|poll is supported "
+	"in "
+	"this version"},
+    {{A("a:b", "--status-port", "8001")},
+	"--status-port (command line): not supported yet: the gateway is not there in this "
+	"version; ask shoalctl"},
+    {{A("a:b", "--control-role", "group:ops")},
+	"--control-role \"group:ops\" (command line): " ROLE},
+    {{A("a:b", "--control-role", "ops=admin")},
+	"--control-role \"ops=admin\" (command line): " ROLE},
+    {{A("a:b", "--control-role", "user:=admin")},
+	"--control-role \"user:=admin\" (command line): " ROLE},
+    {{A("a:b", "--control-role", "user:x=root")},
+	"--control-role \"user:x=root\" (command line): " ROLE},
+    {{A("a:b", "--control-socket=")},
+	"--control-socket \"\" (command line): expected a path"},
+    {{A("a:b", "--control-socket", "/" LONG LONG)},
+	"--control-socket \"/" LONG
+	"aaaaaaaaaaaaaaa...\" (command line): expected a path of "
+	"at most 107 bytes, which is what the name of a unix socket can hold; this has "
+	"129"},
+    {{A("a:b", "--state-dir", "nothere")}, "--state-dir \"nothere\" (command line): "
+					   "expected a directory: No such file or "
+					   "directory"},
+    {{A("a:b", "--check-url", "ping")},
+	"--check-url \"ping\" (command line): expected a path that begins with /"},
+    {{A("a:b", "--warm-up", "ping")},
+	"--warm-up \"ping\" (command line): expected a path that begins with /"},
     {{A("a:b", "-R")}, "--enable-stdio-inheritance (command line): not supported: with "
 		       "--daemon, use --error-logfile and --capture-output"},
     {{A("a:b", "--protocol", "uwsgi")},
@@ -160,10 +193,13 @@ static const struct {
 	"unknown key \"wokers\" (shop.json:1:12); did you mean \"workers\"?"},
     {{FILE_AND_APP, .file = "{\"accesslog\": \"-\"}"},
 	"unknown key \"accesslog\" (shop.json:1:15); did you mean \"access_logfile\"?"},
-    {{FILE_AND_APP, .file = "{\"max_requests\": 5}"},
-	"max_requests (shop.json:1:18): not supported yet: workers are not recycled by "
-	"request "
-	"count in this version"},
+    {{FILE_AND_APP, .file = "{\"status_port\": 5}"},
+	"status_port (shop.json:1:17): not supported yet: the gateway is not there in this "
+	"version; ask shoalctl"},
+    {{FILE_AND_APP, .file = "{\"max_memory\": 5}"},
+	"unknown key \"max_memory\" (shop.json:1:16); did you mean \"max_rss\"?"},
+    {{FILE_AND_APP, .file = "{\"preload\": 1}"},
+	"--preload \"1\" (shop.json:1:13): expected a string"},
     {{FILE_AND_APP, .file = "{\"app\": 5}"}, "app (shop.json:1:9): expected a string"},
     {{A("-c", "python:shop.conf", "a:b")},
 	"config file python:shop.conf: not supported; name the module's file, as in -c "
