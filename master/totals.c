@@ -1,0 +1,173 @@
+/* Sums over the segments of live workers and the accounts of dead ones.
+ * SPDX-License-Identifier: MIT */
+#include "master/totals.h"
+
+#include <time.h>
+
+#define IS_GAUGE_counter false
+#define IS_GAUGE_gauge true
+
+const struct totals_field totals_fields[STAT_COUNT] = {
+#define STAT(name, kind, unit, help) {#name, unit, help, IS_GAUGE_##kind},
+#include "common/stats.def"
+#undef STAT
+};
+
+static uint64_t
+load(const _Atomic uint64_t *p)
+{
+	return atomic_load_explicit(p, memory_order_relaxed);
+}
+
+/* A counter that shrinks, or is larger than any can be, stays at what it was. */
+static uint64_t
+count_seen(uint64_t last, uint64_t now)
+{
+	return now > last && now <= INT64_MAX ? now : last;
+}
+
+/* Both are at most INT64_MAX. */
+static uint64_t
+add(uint64_t a, uint64_t b)
+{
+	return MIN(a + b, (uint64_t)INT64_MAX);
+}
+
+static void
+look(struct totals_counts *seen, const struct seg *s)
+{
+	for (size_t i = 0; i < STAT_COUNT; i++) {
+		uint64_t now = load(&s->stats[i]);
+
+		/* A gauge below zero, as an unsigned number: nothing is open. */
+		if (totals_fields[i].gauge)
+			seen->stats[i] = now <= INT64_MAX ? now : 0;
+		else
+			seen->stats[i] = count_seen(seen->stats[i], now);
+	}
+	for (size_t i = 0; i < HIST_BUCKETS; i++)
+		seen->latency[i] = count_seen(seen->latency[i], load(&s->latency[i]));
+	seen->latency_sum_us = count_seen(seen->latency_sum_us, load(&s->latency_sum_us));
+}
+
+static void
+add_counts(struct totals_counts *to, const struct totals_counts *from, bool gauges)
+{
+	for (size_t i = 0; i < STAT_COUNT; i++)
+		if (gauges || !totals_fields[i].gauge)
+			to->stats[i] = add(to->stats[i], from->stats[i]);
+	for (size_t i = 0; i < HIST_BUCKETS; i++)
+		to->latency[i] = add(to->latency[i], from->latency[i]);
+	to->latency_sum_us = add(to->latency_sum_us, from->latency_sum_us);
+}
+
+/* `hint`: where it is when workers are listed in the same order each time. */
+static size_t
+find(const struct totals *t, const struct seg *s, size_t hint)
+{
+	for (size_t i = 0; i < t->n; i++) {
+		size_t at = (hint + i) % t->n;
+
+		if (t->workers[at]->seg == s)
+			return at;
+	}
+	return t->n;
+}
+
+static struct totals_worker *
+append(struct totals *t, const struct seg *s)
+{
+	struct totals_worker *w;
+
+	if (t->n == t->capacity) {
+		size_t capacity = t->capacity ? t->capacity * 2 : 16;
+		void *grown =
+		    reallocarray(t->workers, capacity, sizeof(struct totals_worker *));
+
+		if (grown == NULL)
+			return NULL;
+		t->workers = grown;
+		t->capacity = capacity;
+	}
+	w = calloc(1, sizeof(*w));
+	if (w == NULL)
+		return NULL;
+	w->seg = s;
+	t->workers[t->n++] = w;
+	return w;
+}
+
+void
+totals_finish(struct totals *t)
+{
+	for (size_t i = 0; i < t->n; i++)
+		free(t->workers[i]);
+	free(t->workers);
+	*t = (struct totals){.workers = NULL};
+}
+
+void
+totals_fold(struct totals *t, const struct seg *s)
+{
+	size_t at = find(t, s, 0);
+	struct totals_counts last = {.latency_sum_us = 0};
+
+	if (at < t->n)
+		last = t->workers[at]->seen;
+	look(&last, s);
+	add_counts(&t->dead, &last, false);
+	if (at == t->n)
+		return;
+	free(t->workers[at]);
+	t->n--;
+	/* In order, so that the hints stay good. */
+	memmove(&t->workers[at], &t->workers[at + 1],
+	    (t->n - at) * sizeof(struct totals_worker *));
+}
+
+static double
+seconds(clockid_t clock)
+{
+	struct timespec ts;
+
+	clock_gettime(clock, &ts);
+	return (double)ts.tv_sec + (double)ts.tv_nsec / 1e9;
+}
+
+void
+totals_take(
+    struct totals *t, const struct seg *const *live, size_t n, struct totals_snapshot *out)
+{
+	out->t = seconds(CLOCK_REALTIME);
+	out->mono = seconds(CLOCK_BOOTTIME);
+	out->seq = ++t->seq;
+	out->sum = t->dead;
+	for (size_t i = 0; i < n; i++) {
+		size_t at = find(t, live[i], i);
+		struct totals_worker *w = at < t->n ? t->workers[at] : append(t, live[i]);
+
+		/* Without memory it is left out until the next time. */
+		if (w == NULL)
+			continue;
+		look(&w->seen, live[i]);
+		add_counts(&out->sum, &w->seen, true);
+	}
+}
+
+const struct totals_counts *
+totals_of(const struct totals *t, const struct seg *s)
+{
+	size_t at = find(t, s, 0);
+
+	return at < t->n ? &t->workers[at]->seen : NULL;
+}
+
+uint64_t
+totals_latency_count(const uint64_t counts[HIST_BUCKETS])
+{
+	uint64_t n = 0;
+
+	for (size_t i = 0; i < HIST_BUCKETS; i++)
+		n = add(n, counts[i]);
+	return n;
+}

@@ -1,0 +1,53 @@
+/* What all workers have counted together, those that are gone included, so that no total
+ * ever goes backwards. Segments are written by workers and believed as far as they add up.
+ * SPDX-License-Identifier: MIT */
+#pragma once
+
+#include "common/seg.h"
+
+/* A line of common/stats.def. */
+struct totals_field {
+	const char *name, *unit, *help;
+	bool gauge;
+};
+
+extern const struct totals_field totals_fields[STAT_COUNT];
+
+struct totals_counts {
+	uint64_t stats[STAT_COUNT];
+	uint64_t latency[HIST_BUCKETS];
+	uint64_t latency_sum_us;
+};
+
+/* One live worker as it was last seen: no counter of its own goes below this. */
+struct totals_worker {
+	const struct seg *seg; /* borrowed; until totals_fold */
+	struct totals_counts seen;
+};
+
+struct totals {
+	struct totals_counts dead;
+	struct totals_worker **workers; /* owned */
+	size_t n, capacity;
+	uint64_t seq; /* of the last snapshot */
+};
+
+struct totals_snapshot {
+	double t;    /* Unix seconds */
+	double mono; /* CLOCK_BOOTTIME, seconds */
+	uint64_t seq;
+	struct totals_counts sum; /* no number above INT64_MAX: it fits JSON's */
+};
+
+/* Zeroed is a fine start. */
+void totals_finish(struct totals *t);
+/* A worker was reaped: its counters stay, its gauges go. Exactly once for each segment,
+ * before it is closed. */
+void totals_fold(struct totals *t, const struct seg *s);
+/* One pass over the segments of all workers that were not folded. */
+void totals_take(
+    struct totals *t, const struct seg *const *live, size_t n, struct totals_snapshot *out);
+/* A worker as the last snapshot saw it; NULL: it was not there yet. */
+const struct totals_counts *totals_of(const struct totals *t, const struct seg *s);
+/* How many requests a histogram holds. */
+uint64_t totals_latency_count(const uint64_t counts[HIST_BUCKETS]);
