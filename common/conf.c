@@ -58,7 +58,15 @@ conf_finish(struct conf *c)
 		free(c->origin[i]);
 	}
 	free(c->app);
+	free(c->config_file);
 	memset(c, 0, sizeof(*c));
+}
+
+void
+conf_move(struct conf *to, struct conf *from)
+{
+	*to = *from;
+	memset(from, 0, sizeof(*from));
 }
 
 static json_t *
@@ -100,14 +108,21 @@ value_to_json(const struct conf *c, enum conf_id id)
 	}
 }
 
+static json_t *
+text_to_json(const char *text)
+{
+	return text != NULL ? json_string(text) : json_null();
+}
+
 json_t *
 conf_to_json(const struct conf *c)
 {
 	json_t *obj = json_object();
 	char key[CONF_KEY_MAX];
 
-	if (json_object_set_new(obj, "app", c->app ? json_string(c->app) : json_null()) !=
-	    0)
+	if (json_object_set_new(obj, "app", text_to_json(c->app)) != 0 ||
+	    json_object_set_new(obj, "config_file", text_to_json(c->config_file)) != 0 ||
+	    json_object_set_new(obj, "hooks", json_boolean(c->hooks)) != 0)
 		goto fail;
 	for (unsigned i = 0; i < CONF_COUNT; i++) {
 		conf_option_key((enum conf_id)i, key);
@@ -121,16 +136,16 @@ fail:
 }
 
 static int
-app_from_json(struct conf *c, const json_t *value, struct err *e)
+text_from_json(char **member, const char *key, const json_t *value, struct err *e)
 {
 	char *copy = NULL;
 
 	if (!json_is_string(value) && !json_is_null(value))
-		return err_set(e, "app: expected a string");
+		return err_set(e, "%s: expected a string", key);
 	if (json_is_string(value) && (copy = strdup(json_string_value(value))) == NULL)
 		return err_set(e, "out of memory");
-	free(c->app);
-	c->app = copy;
+	free(*member);
+	*member = copy;
 	return 0;
 }
 
@@ -146,10 +161,14 @@ conf_from_json(struct conf *c, const json_t *obj, struct err *e)
 	json_object_foreach((json_t *)obj, key, value)
 	{
 		enum conf_id id = conf_option_find(str_of(key));
-		int rc;
+		int rc = 0;
 
 		if (strcmp(key, "app") == 0)
-			rc = app_from_json(c, value, e);
+			rc = text_from_json(&c->app, key, value, e);
+		else if (strcmp(key, "config_file") == 0)
+			rc = text_from_json(&c->config_file, key, value, e);
+		else if (strcmp(key, "hooks") == 0)
+			c->hooks = json_is_true(value);
 		else if (id == CONF_COUNT)
 			rc = err_set(e, "configuration: unknown key %.64s", key);
 		else

@@ -30,6 +30,8 @@ struct conf {
 #include "common/conf.def"
 #undef OPT
 	char *app;                /* owned; the APP argument */
+	char *config_file;        /* owned; absolute; NULL: none was read */
+	bool hooks;               /* it is Python and has functions a worker calls */
 	char *origin[CONF_COUNT]; /* owned; "command line", "shop.json:3:14"; NULL = default
 				   */
 };
@@ -37,11 +39,15 @@ struct conf {
 /* Every member at its default. */
 void conf_init(struct conf *c);
 void conf_finish(struct conf *c);
+/* Hands everything over; `from` is left empty. */
+void conf_move(struct conf *to, struct conf *from);
 
 /* What an operator calls this instance: --name, or else APP. Borrowed. */
 const char *conf_instance_name(const struct conf *c);
 
-/* The whole configuration as a JSON object (new reference; NULL without memory), and back.
+/* The whole configuration as a JSON object (new reference; NULL without memory), and back:
+ * every option by its key, and app, config_file, hooks.
  * What the master hands to a worker, and --print-config. */
+#define CONF_JSON_MEMBERS (CONF_COUNT + 3)
 json_t *conf_to_json(const struct conf *c);
 NODISCARD int conf_from_json(struct conf *c, const json_t *obj, struct err *e);

@@ -18,6 +18,7 @@ struct sources {
 	struct conf_cli cli;      /* argv */
 	struct conf_cli gunicorn; /* GUNICORN_CMD_ARGS, weaker */
 	struct strlist words;     /* of the latter */
+	const char *file;         /* borrowed; NULL: as they say */
 };
 
 static int
@@ -65,6 +66,18 @@ choose_python(const struct sources *s, char *buf, size_t max)
 	return buf;
 }
 
+/* Workers evaluate it again, and may have changed directory by then. */
+static int
+note_file(struct conf *c, const char *path, struct err *e)
+{
+	if (strncmp(path, "file:", 5) == 0)
+		path += 5;
+	c->config_file = realpath(path, NULL);
+	if (c->config_file == NULL) /* read all the same: a descriptor's name in /proc */
+		c->config_file = strdup(path);
+	return c->config_file != NULL ? 0 : err_set(e, "out of memory");
+}
+
 static int
 load_file(struct conf *c, const struct sources *s, struct strlist *notices, struct err *e)
 {
@@ -72,12 +85,16 @@ load_file(struct conf *c, const struct sources *s, struct strlist *notices, stru
 	    strongest(s->cli.config, conf_env_get("SHOAL_CONFIG"), s->gunicorn.config);
 	char python[4096];
 
+	if (s->file != NULL)
+		path = s->file;
 	if (path == NULL && access(GUNICORN_FILE, R_OK) == 0)
 		path = GUNICORN_FILE;
 	if (path == NULL)
 		return 0;
-	return conf_file_load(
-	    c, path, choose_python(s, python, sizeof(python)), notices, e);
+	if (conf_file_load(c, path, choose_python(s, python, sizeof(python)), notices, e) !=
+	    0)
+		return -1;
+	return note_file(c, path, e);
 }
 
 static int
@@ -123,7 +140,14 @@ load_all(struct conf *c, const struct sources *s, enum conf_what what,
 int
 conf_load(struct conf *c, int argc, char **argv, struct conf_action *action, struct err *e)
 {
-	struct sources s = {0};
+	return conf_load_file(c, argc, argv, NULL, action, e);
+}
+
+int
+conf_load_file(struct conf *c, int argc, char **argv, const char *file,
+    struct conf_action *action, struct err *e)
+{
+	struct sources s = {.file = file};
 	int rc;
 
 	*action = (struct conf_action){0};

@@ -27,4 +27,7 @@ struct conf_action {
  */
 NODISCARD int conf_load(
     struct conf *c, int argc, char **argv, struct conf_action *action, struct err *e);
+/* The same with `file` (NULL: none) instead of the one --config names. */
+NODISCARD int conf_load_file(struct conf *c, int argc, char **argv, const char *file,
+    struct conf_action *action, struct err *e);
 void conf_action_finish(struct conf_action *action);

@@ -218,9 +218,9 @@ read_object(struct heritage *h, const json_t *obj, struct err *e)
 			return -1;
 	if (read_listeners(h, obj, e) != 0 || read_key(h, obj, e) != 0)
 		return -1;
-	/* Every option and "app": one more or less is another build's table. */
-	if (json_object_size(conf) != CONF_COUNT + 1)
-		return err_set(e, "conf: expected %d options, found %zu", CONF_COUNT + 1,
+	/* One more or less is another build's table. */
+	if (json_object_size(conf) != CONF_JSON_MEMBERS)
+		return err_set(e, "conf: expected %d options, found %zu", CONF_JSON_MEMBERS,
 		    json_object_size(conf));
 	return conf_from_json(&h->conf, conf, e);
 }

@@ -65,7 +65,7 @@ set_environment(const struct input *in)
 		assert_int_equal(putenv((char *)(uintptr_t)in->env[i]), 0);
 }
 
-static int
+__attribute__((unused)) static int
 load(struct conf *c, const struct input *in, struct conf_action *action, struct err *e)
 {
 	char *argv[ARGS_MAX + 1] = {(char *)(uintptr_t) "shoal"};

@@ -59,6 +59,8 @@ test_round_trip(void **state)
 	(void)state;
 	fill(&a);
 	a.conf.app = strdup("shop.wsgi:application");
+	a.conf.config_file = strdup("/srv/gunicorn.conf.py");
+	a.conf.hooks = true;
 	set(&a.conf, CONF_timeout, "1h30m");
 	set(&a.conf, CONF_socket_mode, "0660");
 	set(&a.conf, CONF_bind, "unix:/run/shop.sock");
@@ -68,6 +70,8 @@ test_round_trip(void **state)
 	assert_true((fcntl(fd, F_GETFD) & FD_CLOEXEC) != 0);
 	assert_int_equal(heritage_read(&b, fd, &e), 0);
 	assert_string_equal(b.conf.app, "shop.wsgi:application");
+	assert_string_equal(b.conf.config_file, "/srv/gunicorn.conf.py");
+	assert_true(b.conf.hooks);
 	assert_int_equal(b.conf.timeout, 5400000);
 	assert_int_equal(b.conf.socket_mode, 0660);
 	assert_int_equal(b.conf.bind.n, 1);
