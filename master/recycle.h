@@ -1,0 +1,20 @@
+/* Whether a worker has lived long enough: by requests, age or memory, with a jitter drawn
+ * once per worker so that not all go at the same moment. Pure.
+ * SPDX-License-Identifier: MIT */
+#pragma once
+
+#include "common/conf.h"
+#include "master/proc.h"
+
+/* What one worker is measured by; 0: no limit. */
+struct recycle_limits {
+	uint64_t max_requests;
+	int64_t max_age_ms, max_rss;
+};
+
+/* `random`: two independent numbers. */
+void recycle_draw(
+    struct recycle_limits *l, const struct conf *c, uint64_t random_1, uint64_t random_2);
+/* PROC_MAX_REQUESTS, PROC_MAX_AGE, PROC_MAX_RSS; PROC_REASONS: not yet. */
+enum proc_reason recycle_due(
+    const struct recycle_limits *l, uint64_t requests, int64_t age_ms, int64_t rss_bytes);
