@@ -15,7 +15,9 @@ struct board_line {
 };
 
 struct board {
-	_Atomic uint32_t used; /* lines from this one on have never had a worker */
+	_Atomic uint32_t used;     /* lines from this one on have never had a worker */
+	_Atomic uint32_t draining; /* set by the master: every answer says Connection:
+				      close, the health path 503; accepting goes on */
 	struct board_line line[BOARD_LINES];
 };
 

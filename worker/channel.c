@@ -7,6 +7,7 @@
 #include "common/log.h"
 #include "common/msg.h"
 #include "worker/logw.h"
+#include "worker/net/drain.h"
 #include "worker/net/net.h"
 
 #include <errno.h>
@@ -22,14 +23,58 @@ channel_term_asked(void)
 	atomic_store(&term_asked, true);
 }
 
+/* Without an order of the master's: nobody accepts in our place. */
+static void
+drain_by_itself(struct net *net)
+{
+	const struct msg_drain order = {
+	    .graceful_ms = (uint32_t)net->conf->graceful_timeout, .accept = 1};
+
+	drain_start(net, &order);
+}
+
+/* Copies a payload that has exactly this size. */
+static bool
+payload_is(void *to, size_t n)
+{
+	if (msg.n != n) {
+		log_error("worker", "message of the wrong size", "type=%d bytes=%zu",
+		    (int)msg.type, msg.n);
+		return false;
+	}
+	memcpy(to, msg.payload, n);
+	return true;
+}
+
 static void
 on_drain(struct net *net)
 {
-	struct msg_drain order = {.graceful_ms = (uint32_t)net->conf->graceful_timeout};
+	struct msg_drain order;
 
-	if (msg.n == sizeof(order))
-		memcpy(&order, msg.payload, sizeof(order));
-	net_drain(net, order.graceful_ms);
+	if (payload_is(&order, sizeof(order)))
+		drain_start(net, &order);
+	else
+		drain_by_itself(net);
+}
+
+static void
+on_park(struct net *net)
+{
+	uint32_t announce;
+
+	if (!payload_is(&announce, sizeof(announce)))
+		return;
+	drain_park(net, announce != 0);
+}
+
+static void
+on_level(struct net *net)
+{
+	uint32_t level;
+
+	(void)net;
+	if (payload_is(&level, sizeof(level)) && level <= LOG_LVL_CRIT)
+		log_set_level((enum log_level)level);
 }
 
 static void
@@ -62,6 +107,9 @@ static const struct {
 } handlers[] = {
     {MSG_DRAIN, on_drain},
     {MSG_QUIT, on_quit},
+    {MSG_PARK, on_park},
+    {MSG_RESUME, drain_resume},
+    {MSG_LEVEL, on_level},
     {MSG_REOPEN, on_reopen},
 };
 
@@ -91,7 +139,7 @@ on_channel(evutil_socket_t fd, short what, void *arg)
 	/* The master is gone: nobody would restart us or hold the port for us. */
 	event_del(&channel_ev);
 	log_warn("worker", "master is gone, finishing", NULL);
-	net_drain(net, (uint64_t)net->conf->graceful_timeout);
+	drain_by_itself(net);
 }
 
 /* TERM arrives in another thread; the flag is looked at a few times a second. */
@@ -103,7 +151,7 @@ on_term_check(evutil_socket_t fd, short what, void *arg)
 	(void)fd;
 	(void)what;
 	if (atomic_exchange(&term_asked, false))
-		net_drain(net, (uint64_t)net->conf->graceful_timeout);
+		drain_by_itself(net);
 }
 
 int

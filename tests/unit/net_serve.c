@@ -87,10 +87,11 @@ server_start(void **state)
 static int
 server_stop(void **state)
 {
-	const uint32_t ms = 2000;
+	const struct msg_drain order = {.graceful_ms = 2000, .accept = 1};
 
 	(void)state;
-	assert_int_equal(msg_send(master_end, MSG_DRAIN, &ms, sizeof(ms), NULL, 0), 0);
+	assert_int_equal(
+	    msg_send(master_end, MSG_DRAIN, &order, sizeof(order), NULL, 0), 0);
 	fake_app_join();
 	atomic_store(&net.app_gone, true);
 	net_wake(&net);

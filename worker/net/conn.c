@@ -106,14 +106,22 @@ first_timer(const struct conn *c)
 {
 	if (c->state == CONN_HANDSHAKE)
 		return TIMER_HANDSHAKE;
-	/* Taken out of the queue at the end: it may speak now, but is not waited for long.
-	 */
-	return c->net->draining ? TIMER_DISCARD : TIMER_HEAD;
+	if (!atomic_load_explicit(&c->net->announcing, memory_order_relaxed))
+		return TIMER_HEAD;
+	/* It may be speaking at this moment, but is not waited for long. */
+	return c->net->idle_ns == 0 ? TIMER_DISCARD : TIMER_KEEPALIVE;
 }
 
 void
-conn_accept(struct net *net, struct listener *l, int fd, const struct addr *peer)
+conn_time_first(struct conn *c)
 {
+	timer_set(c->net->timers, &c->timer, first_timer(c), net_now(c->net));
+}
+
+void
+conn_accept(struct listener *l, int fd, const struct addr *peer, bool tls)
+{
+	struct net *net = l->net;
 	struct conn *c = calloc(1, sizeof(*c));
 
 	if (c == NULL) {
@@ -123,7 +131,7 @@ conn_accept(struct net *net, struct listener *l, int fd, const struct addr *peer
 	c->net = net;
 	c->listener = l;
 	c->peer = *peer;
-	if (l->tls) {
+	if (tls) {
 		if (tls_init(&c->t, fd, net->tls) < 0) {
 			close(fd);
 			free(c);
@@ -136,8 +144,8 @@ conn_accept(struct net *net, struct listener *l, int fd, const struct addr *peer
 	event_assign(&c->ev_read, net->base, fd, EV_READ | EV_PERSIST, on_readable, c);
 	event_assign(&c->ev_write, net->base, fd, EV_WRITE | EV_PERSIST, on_writable, c);
 	conn_link(net, c);
-	c->state = l->tls ? CONN_HANDSHAKE : CONN_IDLE;
-	timer_set(net->timers, &c->timer, first_timer(c), net_now(net));
+	c->state = tls ? CONN_HANDSHAKE : CONN_IDLE;
+	conn_time_first(c);
 	conn_watch_read(c, true);
 	/* Data usually came along with the connection: one wait less. */
 	on_readable(fd, EV_READ, c);
@@ -225,6 +233,27 @@ discard_rest(struct conn *c)
 	conn_watch_read(c, true);
 }
 
+/* Bytes that nobody read turn a close() into a reset, which destroys the answer's tail. */
+static bool
+unread_input(const struct conn *c)
+{
+	char byte;
+
+	return c->in_n > 0 || recv(c->t.fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) > 0;
+}
+
+void
+conn_end_idle(struct conn *c)
+{
+	if (c->eof || !unread_input(c)) {
+		conn_close(c, REQ_TIMED_OUT);
+		return;
+	}
+	timer_set(c->net->timers, &c->timer, TIMER_HEAD, net_now(c->net));
+	conn_watch_read(c, true);
+	event_active(&c->ev_read, EV_READ, 0);
+}
+
 void
 conn_next_message(struct conn *c)
 {
@@ -237,20 +266,12 @@ conn_next_message(struct conn *c)
 		conn_parse(c);
 		return;
 	}
-	if (c->eof || net->draining) {
+	if (c->eof)
 		conn_close(c, REQ_SENT);
-		return;
-	}
-	timer_set(net->timers, &c->timer, TIMER_KEEPALIVE, net_now(net));
-}
-
-/* Bytes that nobody read turn a close() into a reset, which destroys the answer's tail. */
-static bool
-unread_input(const struct conn *c)
-{
-	char byte;
-
-	return c->in_n > 0 || recv(c->t.fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) > 0;
+	else if (net->draining && net->idle_ns == 0)
+		conn_end_idle(c);
+	else
+		timer_set(net->timers, &c->timer, TIMER_KEEPALIVE, net_now(net));
 }
 
 /* Everything c->req had to say is with the kernel. */
@@ -403,23 +424,12 @@ conn_timeout(struct conn *c, enum timer_kind kind)
 			conn_linger(c);
 			return;
 		}
-		conn_close(c, REQ_TIMED_OUT);
+		conn_end_idle(c);
 		break;
-	default: /* handshake, keep-alive, write, linger: silent (http.md 34) */
+	case TIMER_KEEPALIVE:
+		conn_end_idle(c);
+		break;
+	default: /* handshake, write, linger: silent (http.md 34) */
 		conn_close(c, REQ_TIMED_OUT);
-	}
-}
-
-void
-conns_drain(struct net *net)
-{
-	for (struct conn *c = net->conns, *next; c != NULL; c = next) {
-		next = c->next;
-		if (c->state != CONN_IDLE)
-			continue;
-		if (c->served > 0)
-			conn_close(c, REQ_STOPPED);
-		else /* just connected: its first request may be on the way */
-			timer_set(net->timers, &c->timer, TIMER_DISCARD, net_now(net));
 	}
 }

@@ -44,8 +44,13 @@ struct conn {
 	struct event ev_read, ev_write;
 };
 
-/* Takes over fd (closed on failure). */
-void conn_accept(struct net *net, struct listener *l, int fd, const struct addr *peer);
+/* Takes over fd (closed on failure). tls: as the listener says, or plain for the server's
+ * own questions to itself. */
+void conn_accept(struct listener *l, int fd, const struct addr *peer, bool tls);
+/* (Re)starts the wait for the first byte of a connection's first request. */
+void conn_time_first(struct conn *c);
+/* Between requests and not wanted any more: closed, unless the next one is there. */
+void conn_end_idle(struct conn *c);
 /* Ends it now; c is freed at the end of the turn. The request under way gets `outcome`. */
 void conn_close(struct conn *c, int outcome);
 /* Shuts our side, reads until the client is done, then closes. */
@@ -60,8 +65,6 @@ void conn_time_body(struct conn *c);
 void conn_timeout(struct conn *c, enum timer_kind kind);
 /* The server itself answers the request under way and closes (http.md 44). */
 void conn_refuse(struct conn *c, int status, const char *reason, int outcome);
-/* The drain began: idle connections go at once. */
-void conns_drain(struct net *net);
 void conns_free_doomed(struct net *net);
 /* Sets which events are watched. */
 void conn_watch_read(struct conn *c, bool on);

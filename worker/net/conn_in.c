@@ -52,7 +52,7 @@ conn_handshake(struct conn *c)
 	c->wire_in_seen = c->t.wire_in;
 	c->wire_out_seen = c->t.wire_out;
 	c->state = CONN_IDLE;
-	timer_set(net->timers, &c->timer, TIMER_HEAD, net_now(net));
+	conn_time_first(c);
 	conn_watch_read(c, true);
 	conn_receive(c);
 }

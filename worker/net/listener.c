@@ -49,7 +49,7 @@ is_full(const struct net *net)
 static bool
 gate_open(const struct net *net)
 {
-	if (net->accept_paused || net->draining)
+	if (net->accept_paused || net->draining || net->held)
 		return false;
 	return !is_full(net) && !others_first(net);
 }
@@ -97,7 +97,7 @@ accept_one(struct listener *l)
 		/* The kernel gave the address with the connection: a peer that is gone by
 		 * now is found out by its first read, not by a failing getpeername. */
 		addr_from_sockaddr(&peer, (struct sockaddr *)&ss, len);
-		conn_accept(l->net, l, fd, &peer);
+		conn_accept(l, fd, &peer, l->tls);
 		l->net->share_waived = false;
 		return 1;
 	}
@@ -132,7 +132,8 @@ listeners_gate(struct net *net)
 
 	atomic_store_explicit(
 	    &line->connections, (uint32_t)net->n_conns, memory_order_relaxed);
-
+	if (net->draining || net->held)
+		return;
 	for (size_t i = 0; i < net->n_listeners; i++) {
 		struct listener *l = &net->listeners[i];
 
@@ -174,7 +175,7 @@ listener_open(struct listener *l, struct net *net, const struct heritage_listene
 	evutil_make_socket_nonblocking(l->fd);
 	evutil_make_socket_closeonexec(l->fd);
 	event_assign(&l->ev, net->base, l->fd, EV_READ | EV_PERSIST, on_acceptable, l);
-	listener_arm(l, true);
+	listener_arm(l, !net->held);
 	return 0;
 }
 
@@ -192,8 +193,16 @@ listeners_open(struct net *net, struct err *e)
 	for (size_t i = 0; i < h->n_listeners; i++)
 		if (listener_open(&net->listeners[i], net, &h->listeners[i], e) < 0)
 			return -1;
-	atomic_store(&own_line(net)->accepting, 1);
+	atomic_store(&own_line(net)->accepting, !net->held);
 	return 0;
+}
+
+void
+listeners_hold(struct net *net, bool hold)
+{
+	atomic_store(&own_line(net)->accepting, !hold);
+	for (size_t i = 0; hold && i < net->n_listeners; i++)
+		listener_arm(&net->listeners[i], false);
 }
 
 void

@@ -26,6 +26,8 @@ NODISCARD int listeners_open(struct net *net, struct err *e);
 /* Accepts what is in the queues; `last` closes the listeners then. A drain does it at once
  * and again after a tick, for connections whose handshake was under way. */
 void listeners_drain(struct net *net, bool last);
+/* Parked: keeps the listeners, takes nothing from them; false: takes again. */
+void listeners_hold(struct net *net, bool hold);
 bool listeners_closed(const struct net *net);
 void listeners_close(struct net *net);
 /* Work came or went: open or shut the gate. Cheap; call at the end of a loop turn. */

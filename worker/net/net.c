@@ -8,6 +8,7 @@
 #include "worker/logw.h"
 #include "worker/net/access_log.h"
 #include "worker/net/conn.h"
+#include "worker/net/drain.h"
 #include "worker/net/forward.h"
 #include "worker/net/inflight.h"
 #include "worker/net/listener.h"
@@ -81,35 +82,6 @@ expire(struct net *net)
 		req_timeout(CONTAINER_OF(t, struct req, timer));
 }
 
-/* The graceful time is over: what is still open is cut, and its hooks are told so. */
-static void
-cut_everything(struct net *net)
-{
-	log_warn("worker", "graceful time is over", "connections=%zu requests=%zu",
-	    net->n_conns, net->n_reqs);
-	while (net->conns != NULL)
-		conn_close(net->conns, REQ_STOPPED);
-}
-
-static void
-check_drain(struct net *net)
-{
-	if (!net->draining)
-		return;
-	if (net->n_conns > 0 && net_now(net) >= net->drain_deadline_ns)
-		cut_everything(net);
-	if (net->n_conns > 0 || !listeners_closed(net))
-		return;
-	/* Requests may outlive their connections (hooks): the application threads finish
-	 * those before they return. */
-	if (!net->stop_sent) {
-		net->stop_sent = true;
-		net->ops->stop();
-	}
-	if (atomic_load(&net->app_gone) && atomic_load(&net->signalled) == NULL)
-		net->quit = true;
-}
-
 static void
 publish_gauges(struct net *net)
 {
@@ -143,8 +115,7 @@ on_tick(evutil_socket_t fd, short what, void *arg)
 	 * longer than a tick. */
 	net->share_waived = true;
 	expire(net);
-	if (net->draining && !listeners_closed(net))
-		listeners_drain(net, true);
+	drain_tick(net);
 }
 
 static void
@@ -219,7 +190,9 @@ net_init(struct net *net, struct worker *w, const struct app_ops *ops, struct er
 	net->worker = w;
 	net->conf = &w->heritage.conf;
 	net->seg = w->seg;
+	net->board = w->board;
 	net->ops = ops;
+	net->held = w->heritage.parked != 0;
 	net->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
 	if (net->wake_fd < 0)
 		return err_errno(e, "eventfd");
@@ -266,17 +239,6 @@ net_finish(struct net *net)
 	close(net->wake_fd);
 }
 
-void
-net_drain(struct net *net, uint64_t ms)
-{
-	if (net->draining)
-		return;
-	atomic_store(&net->draining, true);
-	net->drain_deadline_ns = net_now(net) + ms * 1000000u;
-	listeners_drain(net, false);
-	conns_drain(net);
-}
-
 /* Before the loop waits: how deep may it sleep? While application threads have work, what
  * they finish is picked up at latest a millisecond later, so that they need not wake us for
  * every short request (a wake-up costs more than the request); when a nap brought nothing
@@ -307,7 +269,7 @@ net_run(struct net *net)
 			net->ops->flush();
 			conns_free_doomed(net);
 			listeners_gate(net);
-			check_drain(net);
+			drain_check(net);
 			prepare_sleep(net);
 			/* A signal set before the state was visible must not be slept over.
 			 */

@@ -11,6 +11,7 @@
 #include <event2/event_struct.h>
 
 struct access_format;
+struct board;
 struct conn;
 struct listener;
 struct req;
@@ -33,6 +34,7 @@ struct net {
 	struct worker *worker;     /* borrowed */
 	const struct conf *conf;   /* borrowed */
 	struct seg *seg;           /* borrowed */
+	const struct board *board; /* borrowed */
 	const struct app_ops *ops; /* borrowed */
 	struct event_base *base;
 	struct tls_context *tls;      /* NULL: no TLS listener */
@@ -75,8 +77,14 @@ struct net {
 	bool accept_paused; /* descriptors ran out: until the next tick */
 	bool share_waived;  /* take one above the share: see on_tick() */
 	uint64_t accept_warned_ns;
-	_Atomic bool draining;
-	bool quit; /* leave the loop */
+
+	/* Stepping back (drain.h) */
+	_Atomic bool announcing; /* answers say Connection: close */
+	bool draining;           /* towards the end of this worker */
+	bool service_ends;       /* and nobody else accepts in its place */
+	bool held;               /* parked by the master: accepts nothing */
+	uint64_t idle_ns;        /* while announcing: a silent connection's time */
+	bool quit;               /* leave the loop */
 	uint64_t drain_deadline_ns;
 	bool stop_sent;        /* ops->stop() was called */
 	_Atomic bool app_gone; /* the application threads have returned */
@@ -91,8 +99,6 @@ void net_finish(struct net *net);
 /* Runs until the drain is over and the application threads are gone. */
 void net_run(struct net *net);
 
-/* I/O thread: stop accepting, finish what is in hand for at most ms milliseconds. */
-void net_drain(struct net *net, uint64_t ms);
 /* Any thread, also from a signal handler. */
 void net_wake(struct net *net);
 

@@ -138,7 +138,7 @@ bool req_out_full(const struct req *r);
 void req_want_pull(struct req *r);
 
 /* Whether the connection may persist after this answer: asked for by the client and allowed
- * by the server right now (not draining). Ask once, when the head is made. */
+ * by the server right now (neither it nor the instance steps back). Ask once, when the head is made. */
 bool req_may_persist(const struct req *r);
 
 /* A duplicate of the connection's descriptor (close-on-exec); -1 when the request is over

@@ -1,5 +1,6 @@
 /* The application threads' half of a request: output, body reading, signals.
  * SPDX-License-Identifier: MIT */
+#include "common/board.h"
 #include "common/conf.h"
 #include "worker/net/body.h"
 #include "worker/net/listener.h"
@@ -153,7 +154,8 @@ bool
 req_may_persist(const struct req *r)
 {
 	return r->head.keep_alive && r->net->conf->keep_alive > 0 &&
-	       !atomic_load_explicit(&r->net->draining, memory_order_relaxed);
+	       !atomic_load_explicit(&r->net->announcing, memory_order_relaxed) &&
+	       !atomic_load_explicit(&r->net->board->draining, memory_order_relaxed);
 }
 
 void

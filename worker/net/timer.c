@@ -54,3 +54,11 @@ timer_pop_expired(struct timerq *q, uint64_t now_ns)
 	timer_clear(t);
 	return t;
 }
+
+void
+timerq_rescale(struct timerq *q, uint64_t after_ns)
+{
+	for (struct timer *t = q->head.next; t != &q->head; t = t->next)
+		t->deadline_ns = t->deadline_ns - q->after_ns + after_ns;
+	q->after_ns = after_ns;
+}

@@ -36,5 +36,7 @@ void timer_set(struct timerq queues[TIMER_KINDS], struct timer *t, enum timer_ki
 void timer_clear(struct timer *t);
 /* The next timer of this kind that has expired, taken out of its queue; NULL: none. */
 struct timer *timer_pop_expired(struct timerq *q, uint64_t now_ns);
+/* From now on this kind expires after after_ns; those who wait have waited just as long. */
+void timerq_rescale(struct timerq *q, uint64_t after_ns);
 /* The one that has been in this queue the longest; NULL: empty. */
 struct timer *timer_oldest(struct timerq *q);
