@@ -3,8 +3,8 @@
 #include "common/conf_compat.h"
 
 #include "common/conf_option.h"
+#include "common/nearest.h"
 
-#include <ctype.h>
 #include <strings.h>
 
 #define ALIAS(n, s, member)                                                                \
@@ -241,59 +241,18 @@ conf_compat_find_setting(struct str name)
 	return NULL;
 }
 
-#define NAME_MAX_COMPARED 63
-
-/* Levenshtein's distance, one row at a time, `-` and `_` alike. */
-static size_t
-distance(const char *a, struct str b)
-{
-	size_t row[NAME_MAX_COMPARED + 1];
-	size_t n = MIN(b.n, NAME_MAX_COMPARED);
-
-	for (size_t j = 0; j <= n; j++)
-		row[j] = j;
-	for (size_t i = 0; a[i] != '\0'; i++) {
-		size_t diagonal = row[0];
-
-		row[0] = i + 1;
-		for (size_t j = 1; j <= n; j++) {
-			char x = a[i] == '_' ? '-' : a[i];
-			char y = b.p[j - 1] == '_' ? '-' : (char)tolower(b.p[j - 1]);
-			size_t best = diagonal + (x != y);
-
-			best = MIN(best, MIN(row[j], row[j - 1]) + 1);
-			diagonal = row[j];
-			row[j] = best;
-		}
-	}
-	return row[n];
-}
-
 const char *
 conf_compat_nearest(struct str name, bool settings)
 {
-	size_t best = MIN(MAX(name.n / 3, 1), 3) + 1;
-	const char *found = NULL;
+	struct nearest n = nearest_begin(name);
 
-	for (size_t i = 0; i < CONF_COUNT; i++) {
-		size_t d = distance(conf_options[i].name, name);
-
-		if (d < best) {
-			best = d;
-			found = conf_options[i].name;
-		}
-	}
+	for (size_t i = 0; i < CONF_COUNT; i++)
+		nearest_try(&n, conf_options[i].name);
 	for (size_t i = 0; i < ARRAY_LEN(table); i++) {
-		const char *known = table[i].name;
-		size_t d;
-
-		if (settings && table[i].setting != NULL)
-			known = table[i].setting;
-		d = distance(known, name);
-		if (d < best && (settings || table[i].kind != COMPAT_HOOK)) {
-			best = d;
-			found = known;
-		}
+		if (!settings && table[i].kind == COMPAT_HOOK)
+			continue;
+		nearest_try(&n, settings && table[i].setting != NULL ? table[i].setting
+								     : table[i].name);
 	}
-	return found;
+	return n.found;
 }

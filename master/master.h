@@ -3,7 +3,9 @@
 #pragma once
 
 #include "common/heritage.h"
+#include "master/events.h"
 #include "master/fleet.h"
+#include "master/job.h"
 #include "master/listeners.h"
 #include "master/logs.h"
 #include "master/pidfile.h"
@@ -19,6 +21,7 @@ enum master_exit {
 	EXIT_NO_LISTEN = 4 /* a listener could not be opened */
 };
 
+struct ctl;
 struct event_base;
 
 struct master {
@@ -36,6 +39,9 @@ struct master {
 	struct event_base *base; /* owned */
 	struct signals signals;
 	struct fleet fleet;
+	struct events events;
+	struct jobs jobs;
+	struct ctl *ctl; /* owned; NULL: no control socket */
 	bool up; /* a worker has been ready */
 	bool stopping;
 	enum master_exit exit_code;

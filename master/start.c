@@ -132,8 +132,10 @@ start_all(struct master *m, struct err *e)
 {
 	const struct conf *c = &m->heritage.conf;
 
-	if (open_process(m, e) < 0)
+	if (open_process(m, e) < 0 || jobs_init(&m->jobs, c->state_dir, e) < 0)
 		return EXIT_CONFIG;
+	if (events_init(&m->events, 1, e) < 0)
+		return EXIT_BROKEN;
 	if (open_loop(m, e) < 0)
 		return EXIT_BROKEN;
 	if (!m->check) {
@@ -156,6 +158,8 @@ start_undo(struct master *m)
 	signals_close(&m->signals);
 	if (m->base != NULL)
 		event_base_free(m->base);
+	jobs_finish(&m->jobs);
+	events_finish(&m->events);
 	env_destroy(m->env);
 	logs_close(&m->logs);
 	heritage_finish(&m->heritage);

@@ -14,7 +14,7 @@ PURPOSE_LENGTH = 20
 LAYERS = {
     "common": {"common"},
     "common/http": {"common", "common/http"},
-    "master": {"common", "master"},
+    "master": {"common", "master", "master/ctl/ctl.h"},
     "master/ctl": {"common", "master", "master/ctl"},
     "master/cli": {"common", "master/cli"},
     "master/ledger": {"common", "master/ledger"},

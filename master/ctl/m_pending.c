@@ -1,0 +1,66 @@
+/* Methods that this build does not have: each answers `unsupported`.
+ * SPDX-License-Identifier: MIT */
+#include "master/ctl/ctl.h"
+
+static int
+answer_unsupported(struct ctl_call *call)
+{
+	return ctl_fail(call, CTL_E_UNSUPPORTED,
+	    json_pack("{s:s}", "feature", call->method->name), "%s is not in this build",
+	    call->method->name);
+}
+
+#define PENDING(ident)                                                                     \
+	int ctl_##ident(struct ctl_call *call)                                             \
+	{                                                                                  \
+		return answer_unsupported(call);                                           \
+	}
+
+/* m_stats.c, m_workers.c, m_config.c */
+PENDING(listeners_list)
+PENDING(workers_list)
+PENDING(workers_get)
+PENDING(workers_trace)
+PENDING(requests_inflight)
+PENDING(stats_get)
+PENDING(stats_schema)
+PENDING(stats_subscribe)
+PENDING(stats_history)
+PENDING(config_get)
+PENDING(config_check)
+PENDING(config_diff)
+PENDING(config_schema)
+
+/* m_reload.c */
+PENDING(server_drain)
+PENDING(server_undrain)
+PENDING(server_stop)
+PENDING(server_upgrade)
+PENDING(workers_scale)
+PENDING(workers_recycle)
+PENDING(workers_pause)
+PENDING(workers_resume)
+PENDING(workers_kill)
+PENDING(reload_check)
+PENDING(reload_start)
+PENDING(reload_rollback)
+PENDING(jobs_cancel)
+
+/* m_server.c, m_jobs.c, m_events.c, m_logs.c */
+PENDING(server_hello)
+PENDING(server_ping)
+PENDING(server_version)
+PENDING(server_status)
+PENDING(server_health)
+PENDING(schema_get)
+PENDING(session_whoami)
+PENDING(session_lower)
+PENDING(jobs_list)
+PENDING(jobs_get)
+PENDING(jobs_wait)
+PENDING(logs_reopen)
+PENDING(logs_level)
+PENDING(logs_subscribe)
+PENDING(events_subscribe)
+PENDING(events_history)
+PENDING(unsubscribe)
