@@ -74,7 +74,7 @@ title_adopt(void)
 	AUTO_FD int fd = open("/proc/self/stat", O_RDONLY | O_CLOEXEC);
 	unsigned long start, end;
 
-	if (fd < 0 || read(fd, stat, sizeof(stat) - 1) <= 0)
+	if (area != NULL || fd < 0 || read(fd, stat, sizeof(stat) - 1) <= 0)
 		return;
 	start = stat_field(stat, 48); /* arg_start */
 	end = stat_field(stat, 49);   /* arg_end */

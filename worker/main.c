@@ -1,8 +1,10 @@
 /* The worker's entry point. SPDX-License-Identifier: MIT */
+#include "common/title.h"
 #include "worker/launch.h"
 
 int
-main(void)
+main(int argc, char **argv)
 {
+	title_init(argc, argv);
 	launch_run();
 }

@@ -37,6 +37,14 @@ on_term(int sig)
 		net_wake(&net);
 }
 
+/* A mold has nothing in hand, also while it loads the application. */
+static void
+on_mold_term(int sig)
+{
+	(void)sig;
+	_exit(0);
+}
+
 static void
 signals_configure(void)
 {
@@ -52,16 +60,37 @@ signals_configure(void)
 	sigaction(SIGTERM, &sa, NULL);
 }
 
+static struct sigaction held_term; /* the application's, while the mold waits */
+
+void
+worker_hold_term(void)
+{
+	const struct sigaction sa = {.sa_handler = on_mold_term};
+
+	sigaction(SIGTERM, &sa, &held_term);
+}
+
+static void
+restore_term(void)
+{
+	if (held_term.sa_handler == on_mold_term) {
+		held_term.sa_handler = on_term;
+		held_term.sa_flags = SA_RESTART;
+	}
+	sigaction(SIGTERM, &held_term, NULL);
+}
+
 /* Inside a python executable ps would show that, and the lines that load the plugin. */
 static void
 set_title(const struct worker *w)
 {
+	const bool is_mold = w->heritage.role == ROLE_MOLD;
 	char process[32];
 
-	snprintf(process, sizeof(process), "shoal: worker %u", w->heritage.slot);
-	title_adopt();
+	snprintf(process, sizeof(process), is_mold ? "shoal: mold" : "shoal: worker %u",
+	    w->heritage.slot);
 	title_set(process, conf_instance_name(&w->heritage.conf));
-	prctl(PR_SET_NAME, "shoal-worker");
+	prctl(PR_SET_NAME, is_mold ? "shoal-mold" : "shoal-worker");
 }
 
 int
@@ -75,20 +104,45 @@ worker_open(struct worker *w, struct err *e)
 	if (heritage_read(&w->heritage, HERITAGE_CONF_FD, e) < 0)
 		return -1;
 	close(HERITAGE_CONF_FD);
-	w->seg = seg_open(HERITAGE_SEG_FD, e);
-	if (w->seg == NULL)
+	/* A mold has no segment: each worker that is forked brings its own. */
+	if (w->heritage.role == ROLE_MOLD)
+		signal(SIGTERM, on_mold_term);
+	else if ((w->seg = seg_open(HERITAGE_SEG_FD, e)) == NULL)
 		return -1;
 	w->board = board_open(HERITAGE_BOARD_FD, e);
 	if (w->board == NULL)
 		return -1;
 	close(HERITAGE_SEG_FD);
 	close(HERITAGE_BOARD_FD);
-	atomic_store(&w->seg->pid, (int32_t)getpid());
+	if (w->seg != NULL)
+		atomic_store(&w->seg->pid, (int32_t)getpid());
 	log_set_level((enum log_level)MAX(log_level_parse(w->heritage.conf.log_level), 0));
 	logw_init(HERITAGE_ACCESS_FD, HERITAGE_ERROR_FD);
 	log_set_sink(log_to_writer);
+	title_adopt();
 	set_title(w);
 	return 0;
+}
+
+void
+worker_become(struct worker *w, const struct msg_fork *order, int channel, int trace)
+{
+	struct heritage *h = &w->heritage;
+
+	/* Both places are taken in the mold, so neither is a source. */
+	if (dup3(channel, HERITAGE_CHANNEL_FD, O_CLOEXEC) < 0 ||
+	    dup3(trace, HERITAGE_TRACE_FD, O_CLOEXEC) < 0)
+		_exit(3); /* no channel to say it on */
+	fcntl(HERITAGE_CHANNEL_FD, F_SETFL, O_NONBLOCK);
+	h->role = ROLE_WORKER;
+	h->slot = order->slot;
+	h->epoch = order->epoch;
+	h->line = order->line;
+	h->workers = order->workers;
+	h->parked = order->parked;
+	atomic_store(&w->seg->pid, (int32_t)getpid());
+	set_title(w);
+	restore_term();
 }
 
 static _Noreturn void

@@ -7,16 +7,23 @@
 #include "common/seg.h"
 
 struct app_ops;
+struct msg_fork;
 
 struct worker {
 	struct heritage heritage;
-	struct seg *seg;     /* shared with the master */
+	struct seg *seg;     /* shared with the master; NULL in a mold */
 	struct board *board; /* shared with the other workers */
 };
 
 /* Takes over what the master left on the well-known descriptors; once per process. The
  * error log goes through the writer thread from here on. */
 NODISCARD int worker_open(struct worker *w, struct err *e);
+
+/* From here on TERM ends this process at once, until it becomes a worker. */
+void worker_hold_term(void);
+/* In a process just forked from a mold: the worker that `order` describes. w->seg is its
+ * segment already; the descriptors stay the caller's. */
+void worker_become(struct worker *w, const struct msg_fork *order, int channel, int trace);
 
 /* The application could not be loaded: tells the master why (traceback or sentence) and
  * ends the process with status 3. */

@@ -28,6 +28,7 @@ LAYERS = {
         "worker/net/app_ops.h",
         "worker/net/req.h",
         "worker/launch.h",
+        "worker/mold.h",
         "worker/worker.h",
     },
 }

@@ -21,6 +21,8 @@ import traceback
 class LoadError(Exception):
     """A sentence for the operator: what is wrong with APP and what would be right."""
 
+    shoal_says = True
+
 
 def format_exception(kind, value, tb):
     if value is not None and not isinstance(value, BaseException):
@@ -31,7 +33,7 @@ def format_exception(kind, value, tb):
 
 def describe_failure(kind, value, tb):
     """The whole text of a failed load: a sentence alone if it is one of ours."""
-    if isinstance(value, LoadError):
+    if getattr(value, "shoal_says", False) is True:
         return str(value)
     return format_exception(kind, value, tb)
 

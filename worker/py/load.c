@@ -4,29 +4,54 @@
 
 #include "common/conf_compat.h"
 #include "worker/py/environ.h"
+#include "worker/py/files.h"
 
 #include <stdarg.h>
 
 static const char boot_source[] = {
 #include "boot_py.inc"
     , 0};
+static const char mold_source[] = {
+#include "mold_py.inc"
+    , 0};
+static const char files_source[] = {
+#include "files_py.inc"
+    , 0};
 
-int
-load_boot(struct state *st)
+/* All in one namespace, in this order. */
+static const struct {
+	const char *source, *name;
+} scripts[] = {
+    {boot_source, "<shoal boot.py>"},
+    {mold_source, "<shoal mold.py>"},
+    {files_source, "<shoal files.py>"},
+};
+
+static int
+run_script(struct state *st, const char *source, const char *name)
 {
-	PyObject *code, *result;
+	PyObject *code = Py_CompileString(source, name, Py_file_input), *result;
 
-	st->boot = PyDict_New();
-	if (st->boot == NULL ||
-	    PyDict_SetItemString(st->boot, "__builtins__", PyEval_GetBuiltins()) < 0)
-		return -1;
-	code = Py_CompileString(boot_source, "<shoal boot.py>", Py_file_input);
 	if (code == NULL)
 		return -1;
 	result = PyEval_EvalCode(code, st->boot, st->boot);
 	Py_DECREF(code);
 	Py_XDECREF(result);
 	return result == NULL ? -1 : 0;
+}
+
+int
+load_boot(struct state *st)
+{
+	int rc;
+
+	st->boot = PyDict_New();
+	rc = st->boot == NULL
+		 ? -1
+		 : PyDict_SetItemString(st->boot, "__builtins__", PyEval_GetBuiltins());
+	for (size_t i = 0; i < ARRAY_LEN(scripts) && rc == 0; i++)
+		rc = run_script(st, scripts[i].source, scripts[i].name);
+	return rc;
 }
 
 PyObject *
@@ -47,8 +72,8 @@ state_call_boot(struct state *st, const char *name, const char *format, ...)
 	return result;
 }
 
-static PyObject *
-list_of(const struct strlist *list)
+PyObject *
+load_list(const struct strlist *list)
 {
 	PyObject *l = PyList_New((Py_ssize_t)list->n);
 
@@ -77,8 +102,8 @@ load_app(struct state *st)
 	const struct conf *c = st->conf;
 
 	st->app = state_call_boot(st, "load", "(NNNNONNnd)", text_or_none(c->app),
-	    text_or_none(c->chdir), text_or_none(c->pythonpath), list_of(&c->env),
-	    c->factory ? Py_True : Py_False, list_of(&c->middleware),
+	    text_or_none(c->chdir), text_or_none(c->pythonpath), load_list(&c->env),
+	    c->factory ? Py_True : Py_False, load_list(&c->middleware),
 	    text_or_none(conf_compat_green(c)), (Py_ssize_t)c->threads,
 	    (double)c->switch_interval / 1000);
 	if (st->app == NULL)
@@ -89,6 +114,21 @@ load_app(struct state *st)
 	return environ_prepare(st);
 }
 
+/* What has to be watched so that mending it is noticed. */
+static void
+tell_failed_files(struct state *st, PyObject *error, PyObject *tb)
+{
+	PyObject *done;
+
+	if (tb != NULL && PyException_SetTraceback(error, tb) < 0)
+		PyErr_Clear();
+	done = state_call_boot(st, "learn_failure", "(O)", error);
+	if (done == NULL)
+		PyErr_Clear();
+	Py_XDECREF(done);
+	files_tell(st);
+}
+
 PyObject *
 load_describe_failure(struct state *st)
 {
@@ -96,6 +136,8 @@ load_describe_failure(struct state *st)
 
 	PyErr_Fetch(&type, &value, &tb);
 	PyErr_NormalizeException(&type, &value, &tb);
+	if (st->conf->reload && value != NULL)
+		tell_failed_files(st, value, tb);
 	text = st->boot == NULL
 		   ? NULL
 		   : state_call_boot(st, "describe_failure", "(OOO)",

@@ -2,13 +2,16 @@
  * executable). SPDX-License-Identifier: MIT */
 #include "worker/py/plugin.h"
 
+#include "worker/py/environ.h"
 #include "worker/py/errors.h"
 #include "worker/py/executor.h"
 #include "worker/py/face.h"
+#include "worker/py/files.h"
 #include "worker/py/filewrapper.h"
 #include "worker/py/input.h"
 #include "worker/py/interp.h"
 #include "worker/py/load.h"
+#include "worker/py/mold.h"
 #include "worker/py/sock.h"
 #include "worker/py/start_response.h"
 #include "worker/py/transfer.h"
@@ -45,6 +48,20 @@ fail_with_err(struct worker *w, const struct err *e)
 	worker_fail(w, str_of(e->text));
 }
 
+/* Loads the application; a mold goes on from here as each of its workers. */
+static int
+load(struct state *st)
+{
+	if (load_app(st) < 0)
+		return -1;
+	if (st->conf->reload)
+		files_tell(st);
+	if (st->worker->heritage.role == ROLE_WORKER)
+		return 0;
+	/* What was prepared is the mold's: the worker's numbers are in it. */
+	return mold_run(st) < 0 || environ_prepare(st) < 0 ? -1 : 0;
+}
+
 /* From load to _exit, with the GIL. */
 static _Noreturn void
 run_worker(struct state *st, struct worker *w)
@@ -56,10 +73,10 @@ run_worker(struct state *st, struct worker *w)
 	st->conf = &w->heritage.conf;
 	st->eventlet =
 	    st->conf->compat != NULL && strcmp(st->conf->compat, "eventlet") == 0;
+	if (load(st) < 0 || (st->conf->reload && files_start(st) < 0))
+		fail_with_text(w, load_describe_failure(st));
 	st->id_prefix_len = (unsigned)snprintf(st->id_prefix, sizeof(st->id_prefix),
 	    "%x-%x-", (unsigned)getpid(), w->heritage.epoch);
-	if (load_app(st) < 0)
-		fail_with_text(w, load_describe_failure(st));
 	if (executor_run(st, &e) < 0)
 		fail_with_err(w, &e);
 	worker_finish(w);
@@ -98,6 +115,7 @@ on_run(PyObject *module, PyObject *unused)
 static PyMethodDef module_methods[] = {
     {"run", on_run, METH_NOARGS, "Be a worker of the master that left its heritage here."},
     {"pool_thread", executor_pool_thread, METH_O, "Be application thread number N."},
+    {"send_files", files_send, METH_O, "Tell the master of files, one per line."},
     {"set_idle", (PyCFunction)(void (*)(void))on_set_idle, METH_FASTCALL,
 	"eventlet.set_idle: accepted, nothing to do."},
     {NULL, NULL, 0, NULL},
@@ -146,7 +164,9 @@ on_module_exec(PyObject *module)
 		return -1;
 	st->set_idle = PyObject_GetAttrString(module, "set_idle");
 	st->pool_thread = PyObject_GetAttrString(module, "pool_thread");
-	if (st->set_idle == NULL || st->pool_thread == NULL || load_boot(st) < 0)
+	st->send_files = PyObject_GetAttrString(module, "send_files");
+	if (st->set_idle == NULL || st->pool_thread == NULL || st->send_files == NULL ||
+	    load_boot(st) < 0)
 		return -1;
 	the_state = st;
 	return 0;

@@ -33,6 +33,7 @@ struct state {
 	PyObject *keys[KEY_COUNT]; /* owned, interned */
 	PyObject *boot;            /* owned: the namespace of boot.py */
 	PyObject *pool_thread;     /* owned: executor_pool_thread for Python */
+	PyObject *send_files;      /* owned: files_send for Python */
 	PyObject *set_idle;        /* owned: a callable that does nothing */
 	PyObject *app;             /* owned: the WSGI callable */
 	PyObject *template;        /* owned: the environ every request starts from */
