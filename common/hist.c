@@ -25,7 +25,7 @@ static const uint64_t mantissas[HIST_PER_DOUBLING] = {
 unsigned
 hist_bucket(uint64_t us)
 {
-	unsigned exponent, low = 0, high = HIST_PER_DOUBLING;
+	unsigned exponent, below = 0;
 	uint64_t mantissa;
 
 	if (us <= 1)
@@ -34,16 +34,12 @@ hist_bucket(uint64_t us)
 	if (exponent >= 32)
 		return HIST_BUCKETS - 1;
 	mantissa = us << (63u - exponent);
-	/* The number of boundaries strictly below the mantissa. */
-	while (low < high) {
-		unsigned middle = (low + high) / 2;
-
-		if (mantissas[middle] < mantissa)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	return exponent * HIST_PER_DOUBLING + low;
+	/* The number of boundaries strictly below the mantissa, found without a branch:
+	 * durations are as good as random, so half of all guesses would be wrong. */
+	for (unsigned step = HIST_PER_DOUBLING / 2; step > 0; step /= 2)
+		below += mantissas[below + step - 1] < mantissa ? step : 0;
+	below += mantissas[below] < mantissa;
+	return exponent * HIST_PER_DOUBLING + below;
 }
 
 double

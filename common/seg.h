@@ -23,7 +23,9 @@ enum stat_id {
 enum { INFLIGHT_FREE, INFLIGHT_QUEUED, INFLIGHT_APP, INFLIGHT_SENDING };
 
 struct seg_inflight {
-	_Atomic uint32_t state;
+	_Atomic uint32_t state;      /* queued until an application thread takes it, sending
+					once that has finished with it */
+	_Atomic uint32_t app_thread; /* which one, from 0; once state is INFLIGHT_APP */
 	uint32_t target_len;
 	uint64_t started_ns; /* CLOCK_MONOTONIC */
 	uint64_t serial;     /* request number of the worker */
@@ -55,11 +57,23 @@ void seg_close(struct seg *s);
 
 /* Single writer: a plain add in memory others may read. */
 static inline void
+counter_add(_Atomic uint64_t *c, uint64_t n)
+{
+	uint64_t v = atomic_load_explicit(c, memory_order_relaxed);
+
+	atomic_store_explicit(c, v + n, memory_order_relaxed);
+}
+
+static inline void
 stat_add(struct seg *s, enum stat_id id, uint64_t n)
 {
-	uint64_t v = atomic_load_explicit(&s->stats[id], memory_order_relaxed);
+	counter_add(&s->stats[id], n);
+}
 
-	atomic_store_explicit(&s->stats[id], v + n, memory_order_relaxed);
+static inline void
+stat_set(struct seg *s, enum stat_id id, uint64_t v)
+{
+	atomic_store_explicit(&s->stats[id], v, memory_order_relaxed);
 }
 
 static inline uint64_t

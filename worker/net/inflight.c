@@ -32,7 +32,29 @@ inflight_open(struct req *r)
 	f->peer = r->peer;
 	f->target_len = (uint32_t)MIN(path.n, sizeof(f->target));
 	memcpy(f->target, path.p, f->target_len);
+	atomic_store_explicit(&f->state, INFLIGHT_QUEUED, memory_order_release);
+}
+
+/* The entry is r's from open to close, and only one side has the request at a time: the
+ * threads never write to it together. */
+void
+inflight_taken(struct req *r)
+{
+	struct seg_inflight *f;
+
+	if (r->inflight == 0)
+		return;
+	f = &r->net->seg->inflight[r->inflight - 1];
+	atomic_store_explicit(&f->app_thread, r->app_thread, memory_order_relaxed);
 	atomic_store_explicit(&f->state, INFLIGHT_APP, memory_order_release);
+}
+
+void
+inflight_sending(struct req *r)
+{
+	if (r->inflight != 0)
+		atomic_store_explicit(&r->net->seg->inflight[r->inflight - 1].state,
+		    INFLIGHT_SENDING, memory_order_relaxed);
 }
 
 void

@@ -9,4 +9,7 @@ struct req;
 void inflight_init(struct net *net);
 /* When the request goes to the application. All entries taken: it goes unlisted. */
 void inflight_open(struct req *r);
+/* An application thread took it (called by that thread), or finished with it. */
+void inflight_taken(struct req *r);
+void inflight_sending(struct req *r);
 void inflight_close(struct req *r);

@@ -19,6 +19,9 @@
 #include <sys/eventfd.h>
 #include <time.h>
 
+#define TICK_NS (NET_TICK_MS * 1000000ull)
+#define LAG_TICKS 16
+
 uint64_t
 net_read_clock(struct net *net)
 {
@@ -82,23 +85,51 @@ expire(struct net *net)
 		req_timeout(CONTAINER_OF(t, struct req, timer));
 }
 
+/* libevent's own rule for a late tick: the next one is due an interval after this one was,
+ * or from now on when that is over as well. */
+static void
+measure_lag(struct net *net)
+{
+	const uint64_t now = net->now_ns;
+
+	if (net->tick_due_ns != 0 && now > net->tick_due_ns)
+		net->lag_ns = MAX(net->lag_ns, now - net->tick_due_ns);
+	net->tick_due_ns += TICK_NS;
+	if (net->tick_due_ns < now)
+		net->tick_due_ns = now + TICK_NS;
+	stat_set(net->seg, STAT_loop_lag_us, MAX(net->lag_ns, net->lag_before_ns) / 1000);
+	if (++net->lag_ticks == LAG_TICKS) {
+		net->lag_ticks = 0;
+		net->lag_before_ns = net->lag_ns;
+		net->lag_ns = 0;
+	}
+}
+
+static uint64_t
+count_queued(const struct net *net)
+{
+	uint64_t n = 0;
+
+	for (const struct req *r = net->reqs; r != NULL; r = r->next)
+		n += r->with_app && !atomic_load_explicit(&r->taken, memory_order_relaxed);
+	return n;
+}
+
 static void
 publish_gauges(struct net *net)
 {
 	const struct app_counts *app = net->ops->counts;
-	_Atomic uint64_t *stats = net->seg->stats;
+	struct seg *seg = net->seg;
 
 	atomic_store_explicit(&net->seg->heartbeat_ns, net->now_ns, memory_order_relaxed);
-	atomic_store_explicit(
-	    &stats[STAT_log_dropped], logw_dropped(), memory_order_relaxed);
-	atomic_store_explicit(
-	    &stats[STAT_in_flight], (uint64_t)net->n_reqs, memory_order_relaxed);
+	stat_set(seg, STAT_log_dropped, logw_dropped());
+	stat_set(seg, STAT_in_flight, net->n_reqs);
+	stat_set(seg, STAT_queued, count_queued(net));
 	if (app == NULL)
 		return;
-	atomic_store_explicit(&stats[STAT_app_errors], app->errors, memory_order_relaxed);
-	atomic_store_explicit(&stats[STAT_hooks_run], app->hooks_run, memory_order_relaxed);
-	atomic_store_explicit(
-	    &stats[STAT_hook_errors], app->hook_errors, memory_order_relaxed);
+	stat_set(seg, STAT_app_errors, app->errors);
+	stat_set(seg, STAT_hooks_run, app->hooks_run);
+	stat_set(seg, STAT_hook_errors, app->hook_errors);
 }
 
 static void
@@ -109,6 +140,7 @@ on_tick(evutil_socket_t fd, short what, void *arg)
 	(void)fd;
 	(void)what;
 	refresh_wall(net);
+	measure_lag(net);
 	publish_gauges(net);
 	net->accept_paused = false;
 	/* The worker that should take the next connection may be stuck: nobody waits for it

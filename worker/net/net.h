@@ -88,7 +88,10 @@ struct net {
 	uint64_t drain_deadline_ns;
 	bool stop_sent;        /* ops->stop() was called */
 	_Atomic bool app_gone; /* the application threads have returned */
-	uint64_t requests_since_tick;
+	/* Delay of the tick: the worst of two windows of LAG_TICKS, so that a peak stays to
+	 * be seen for at least one */
+	uint64_t tick_due_ns, lag_ns, lag_before_ns;
+	uint32_t lag_ticks;
 	char scratch[NET_SCRATCH];
 };
 

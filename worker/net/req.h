@@ -66,7 +66,8 @@ struct req {
 	/* The application side's own */
 	void *app;            /* its per-request object */
 	struct req *app_next; /* link in its queues */
-	uint32_t app_thread;  /* which thread runs it */
+	uint32_t app_thread;  /* which thread runs it: req_taken() */
+	_Atomic bool taken;   /* a thread has begun with it */
 
 	/* Set by application threads before req_finish(), read by the I/O thread after */
 	int status;             /* 0 until a response head was made */
@@ -88,21 +89,21 @@ struct req {
 	/* The I/O thread's own */
 	struct net *net;   /* borrowed */
 	struct conn *conn; /* NULL once the connection went on or away */
-	char *own_out;     /* owned: output of the server itself, before the application's */
+	char *own_out; /* owned: output of the server itself, before the application's */
 	uint32_t own_n, own_sent, own_head; /* bytes, of these sent, of these head */
-	bool finished;     /* SIG_FINISH seen */
-	bool with_app;    /* start() was called and req_done() not yet */
-	bool app_started; /* start() was called */
+	bool finished;                      /* SIG_FINISH seen */
+	bool with_app;                      /* start() was called and req_done() not yet */
+	bool app_started;                   /* start() was called */
 	bool end_called;
-	bool taken_over;     /* the server answers: the application's output is dropped */
-	bool pull_wanted;    /* parked until output is below low water */
-	bool reader_waits;   /* an application thread waits for body bytes */
-	bool interim_sent;   /* 100 Continue went out (or is not wanted any more) */
-	uint8_t own_outcome; /* taken_over: enum req_outcome when the answer is out */
+	bool taken_over;       /* the server answers: the application's output is dropped */
+	bool pull_wanted;      /* parked until output is below low water */
+	bool reader_waits;     /* an application thread waits for body bytes */
+	bool interim_sent;     /* 100 Continue went out (or is not wanted any more) */
+	uint8_t own_outcome;   /* taken_over: enum req_outcome when the answer is out */
 	uint64_t body_held_ns; /* the client was not read from: not its time */
-	int own_status;      /* taken_over: what was answered */
-	uint32_t inflight;   /* index in the shared segment + 1; 0: none */
-	struct timer timer;  /* TIMER_APP */
+	int own_status;        /* taken_over: what was answered */
+	uint32_t inflight;     /* index in the shared segment + 1; 0: none */
+	struct timer timer;    /* TIMER_APP */
 	struct req *prev, *next; /* all open requests of the worker */
 	char *buffer;            /* owned: memory behind base */
 	size_t buffer_cap;
@@ -116,6 +117,9 @@ const char *req_server_port(const struct req *r);
 
 /* ---- For application threads. All thread-safe against the I/O thread; for one request
  * only one application thread at a time. ---- */
+
+/* Once, before anything else: thread `index` begins with it. */
+void req_taken(struct req *r, uint32_t index);
 
 /* At least n contiguous bytes to write output into (the open batch grows as needed); NULL
  * without memory. Valid until the next req_out_ call. */
@@ -138,7 +142,8 @@ bool req_out_full(const struct req *r);
 void req_want_pull(struct req *r);
 
 /* Whether the connection may persist after this answer: asked for by the client and allowed
- * by the server right now (neither it nor the instance steps back). Ask once, when the head is made. */
+ * by the server right now (neither it nor the instance steps back). Ask once, when the head
+ * is made. */
 bool req_may_persist(const struct req *r);
 
 /* A duplicate of the connection's descriptor (close-on-exec); -1 when the request is over

@@ -3,6 +3,7 @@
 #include "common/board.h"
 #include "common/conf.h"
 #include "worker/net/body.h"
+#include "worker/net/inflight.h"
 #include "worker/net/listener.h"
 #include "worker/net/net.h"
 #include "worker/net/req_io.h"
@@ -92,6 +93,14 @@ req_app_idle(void)
 
 	if (net != NULL && atomic_load(&net->signalled) != NULL)
 		wake_if_asleep(net, true);
+}
+
+void
+req_taken(struct req *r, uint32_t index)
+{
+	r->app_thread = index;
+	atomic_store_explicit(&r->taken, true, memory_order_relaxed);
+	inflight_taken(r);
 }
 
 char *

@@ -90,6 +90,13 @@ req_pool_free(struct net *net)
 }
 
 static void
+count_latency(struct seg *seg, uint64_t us)
+{
+	counter_add(&seg->latency[hist_bucket(us)], 1);
+	counter_add(&seg->latency_sum_us, us);
+}
+
+static void
 count_response(struct req *r)
 {
 	static const enum stat_id by_class[] = {[1] = STAT_responses_1xx,
@@ -101,6 +108,7 @@ count_response(struct req *r)
 	const struct req_counts *n = &r->counts;
 
 	stat_add(seg, STAT_requests, 1);
+	count_latency(seg, (r->end_ns - r->start_ns) / 1000);
 	if (r->status >= 100 && r->status < 600)
 		stat_add(seg, by_class[r->status / 100], 1);
 	if (r->outcome != REQ_SENT && r->outcome != REQ_REFUSED)
@@ -296,6 +304,7 @@ on_finish(struct req *r)
 	struct net *net = r->net;
 
 	r->finished = true;
+	inflight_sending(r);
 	timer_clear(&r->timer);
 	net->with_app--;
 	if (r->pull_wanted) {

@@ -62,7 +62,7 @@ call_init(struct call *c, struct app_thread *t, struct req *r)
 	c->min_chunk = 0;
 	c->resp.framing = RESP_CLOSE;
 	atomic_store_explicit(&c->pull, PULL_NONE, memory_order_relaxed);
-	r->app_thread = t->index;
+	req_taken(r, t->index);
 	__atomic_store_n((struct call **)&r->app, c, __ATOMIC_SEQ_CST);
 	executor_count(1);
 }

@@ -193,6 +193,7 @@ run_start(struct req *r)
 {
 	struct progress *p = calloc(1, sizeof(*p));
 
+	req_taken(r, 0);
 	r->app = p;
 	if (is(r, "/big")) {
 		p->total = 8u << 20;
