@@ -1,0 +1,215 @@
+/* Reads a few files of /proc. SPDX-License-Identifier: MIT */
+#include "master/procfs.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <stdio.h>
+
+#define FILE_MAX 4096
+#define CGROUP_ROOT "/sys/fs/cgroup"
+
+/* One read: these files are made when they are read, whole. */
+static struct str
+read_file(const char *path, char buf[FILE_MAX])
+{
+	AUTO_FD int fd = open(path, O_RDONLY | O_CLOEXEC);
+	ssize_t n = fd >= 0 ? read(fd, buf, FILE_MAX) : -1;
+
+	return (struct str){buf, n > 0 ? (size_t)n : 0};
+}
+
+static struct str
+read_of(pid_t pid, const char *name, char buf[FILE_MAX])
+{
+	char path[64];
+
+	snprintf(path, sizeof(path), "/proc/%d/%s", (int)pid, name);
+	return read_file(path, buf);
+}
+
+static bool
+skip_to(struct str *s, char c)
+{
+	const char *at = s->n > 0 ? memchr(s->p, c, s->n) : NULL;
+
+	if (at == NULL)
+		return false;
+	s->n -= (size_t)(at + 1 - s->p);
+	s->p = at + 1;
+	return true;
+}
+
+static void
+skip_blanks(struct str *s)
+{
+	while (s->n > 0 && (*s->p == ' ' || *s->p == '\t')) {
+		s->p++;
+		s->n--;
+	}
+}
+
+static int64_t
+take_number(struct str *s)
+{
+	int64_t v = 0;
+	size_t digits = 0;
+
+	skip_blanks(s);
+	for (; s->n > 0 && *s->p >= '0' && *s->p <= '9'; s->p++, s->n--, digits++)
+		if (digits < 18)
+			v = v * 10 + (*s->p - '0');
+	return digits > 0 && digits <= 18 ? v : -1;
+}
+
+/* What follows `key` on its line. */
+static bool
+find_line(struct str *text, const char *key)
+{
+	size_t n = strlen(key);
+
+	while (text->n >= n) {
+		if (memcmp(text->p, key, n) == 0) {
+			text->p += n;
+			text->n -= n;
+			return true;
+		}
+		if (!skip_to(text, '\n'))
+			break;
+	}
+	return false;
+}
+
+int64_t
+procfs_number(struct str text, const char *key)
+{
+	return find_line(&text, key) ? take_number(&text) : -1;
+}
+
+double
+procfs_parse_stat(struct str text, long ticks_per_s, int *threads)
+{
+	int64_t user = -1, system = -1;
+
+	*threads = -1;
+	/* The name is in parentheses and may hold some; the last one ends it. */
+	for (struct str rest = text; skip_to(&rest, ')');)
+		text = rest;
+	skip_blanks(&text);
+	/* Fields 3 to 20 of proc(5). */
+	for (int field = 3; field <= 20; field++) {
+		if (field == 14)
+			user = take_number(&text);
+		else if (field == 15)
+			system = take_number(&text);
+		else if (field == 20)
+			*threads = (int)take_number(&text);
+		if (field < 20 && !skip_to(&text, ' '))
+			return -1;
+	}
+	return user >= 0 && system >= 0 ? (double)(user + system) / (double)ticks_per_s
+					: -1;
+}
+
+bool
+procfs_parse_catches(struct str status, int sig)
+{
+	uint64_t mask = 0;
+
+	if (!find_line(&status, "SigCgt:"))
+		return false;
+	skip_blanks(&status);
+	for (; status.n > 0 && *status.p != '\n'; status.p++, status.n--) {
+		char c = *status.p;
+		unsigned digit = c >= 'a' ? (unsigned)(c - 'a') + 10 : (unsigned)(c - '0');
+
+		mask = mask << 4 | (digit & 15);
+	}
+	return (mask >> (sig - 1) & 1) != 0;
+}
+
+struct str
+procfs_parse_cgroup(struct str text)
+{
+	const char *end;
+
+	if (!find_line(&text, "0::"))
+		return (struct str){NULL, 0};
+	end = memchr(text.p, '\n', text.n);
+	if (end != NULL)
+		text.n = (size_t)(end - text.p);
+	return text;
+}
+
+int64_t
+procfs_rss(pid_t pid)
+{
+	char buf[FILE_MAX];
+	struct str text = read_of(pid, "statm", buf);
+	int64_t pages = skip_to(&text, ' ') ? take_number(&text) : -1;
+
+	return pages >= 0 ? pages * sysconf(_SC_PAGESIZE) : -1;
+}
+
+int64_t
+procfs_pss(pid_t pid)
+{
+	char buf[FILE_MAX];
+	int64_t kib = procfs_number(read_of(pid, "smaps_rollup", buf), "Pss:");
+
+	return kib >= 0 ? kib * 1024 : -1;
+}
+
+double
+procfs_cpu_s(pid_t pid)
+{
+	char buf[FILE_MAX];
+	int threads;
+
+	return procfs_parse_stat(read_of(pid, "stat", buf), sysconf(_SC_CLK_TCK), &threads);
+}
+
+int
+procfs_threads(pid_t pid)
+{
+	char buf[FILE_MAX];
+	int threads;
+
+	(void)procfs_parse_stat(read_of(pid, "stat", buf), 1, &threads);
+	return threads;
+}
+
+int
+procfs_fds(void)
+{
+	DIR *d = opendir("/proc/self/fd");
+	int n = -1; /* the directory's own is not counted */
+
+	if (d == NULL)
+		return -1;
+	for (struct dirent *entry; (entry = readdir(d)) != NULL;)
+		if (entry->d_name[0] != '.')
+			n++;
+	closedir(d);
+	return n;
+}
+
+bool
+procfs_catches(pid_t pid, int sig)
+{
+	char buf[FILE_MAX];
+
+	return procfs_parse_catches(read_of(pid, "status", buf), sig);
+}
+
+int64_t
+procfs_oom_kills(void)
+{
+	char buf[FILE_MAX], path[FILE_MAX + 64];
+	struct str group = procfs_parse_cgroup(read_file("/proc/self/cgroup", buf));
+
+	if (group.n == 0)
+		return -1;
+	snprintf(
+	    path, sizeof(path), CGROUP_ROOT "%.*s/memory.events", (int)group.n, group.p);
+	return procfs_number(read_file(path, buf), "oom_kill ");
+}

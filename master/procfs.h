@@ -1,0 +1,25 @@
+/* What the kernel says about a process. Files of /proc, which answer at once; a process
+ * that is gone, or somebody else's, has no figures. SPDX-License-Identifier: MIT */
+#pragma once
+
+#include "common/base.h"
+
+#include <sys/types.h>
+
+/* All: -1 when it cannot be told. */
+int64_t procfs_rss(pid_t pid);  /* bytes, from statm: cheap */
+int64_t procfs_pss(pid_t pid);  /* bytes, from smaps_rollup: walks every page table */
+double procfs_cpu_s(pid_t pid); /* user and system, of the process alone */
+int procfs_threads(pid_t pid);
+int procfs_fds(void); /* open descriptors of the caller */
+/* Whether the process handles the signal itself, that is, will not die of it. */
+bool procfs_catches(pid_t pid, int sig);
+/* How often the kernel killed for want of memory in the caller's cgroup (v2). */
+int64_t procfs_oom_kills(void);
+
+/* The parts that read: one number behind a key at the beginning of a line, decimal. */
+int64_t procfs_number(struct str text, const char *key);
+double procfs_parse_stat(struct str text, long ticks_per_s, int *threads);
+bool procfs_parse_catches(struct str status, int sig);
+/* The cgroup v2 line of /proc/PID/cgroup; length 0: none. */
+struct str procfs_parse_cgroup(struct str text);

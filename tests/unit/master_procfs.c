@@ -1,0 +1,94 @@
+/* Figures of a process out of /proc: parsed, and of this very process.
+ * SPDX-License-Identifier: MIT */
+#include "master/procfs.h"
+
+#include <fcntl.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+
+#include <cmocka.h>
+
+static void
+test_stat(void **state)
+{
+	static const struct {
+		struct str text;
+		double cpu_s;
+		int threads;
+	} cases[] = {
+	    {STR("9 (a) R 1 1 1 0 -1 4 1 0 0 0 250 50 7 7 20 0 3 0 99 1"), 3, 3},
+	    {STR("9 (a) b) R) R 1 1 1 0 -1 4 1 0 0 0 100 0 7 7 20 0 1 0 99 1"), 1, 1},
+	    {STR("9 (a) R 1 1 1 0 -1 4 1 0 0 0 250"), -1, -1},
+	    {STR(""), -1, -1},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		int threads;
+		double cpu = procfs_parse_stat(cases[i].text, 100, &threads);
+
+		assert_true(cpu == cases[i].cpu_s);
+		assert_int_equal(threads, cases[i].threads);
+	}
+}
+
+static void
+test_lines(void **state)
+{
+	static const struct str events = STR("low 0\noom 3\noom_kill 12\n");
+
+	(void)state;
+	assert_int_equal(procfs_number(events, "oom_kill "), 12);
+	assert_int_equal(procfs_number(events, "oom "), 3);
+	assert_int_equal(procfs_number(events, "max "), -1);
+	assert_int_equal(procfs_number(STR("Rss: 7 kB\nPss:     4711 kB\n"), "Pss:"), 4711);
+	assert_int_equal(procfs_number(STR("Pss: kB"), "Pss:"), -1);
+	assert_int_equal(procfs_number(STR("Pss: 99999999999999999999"), "Pss:"), -1);
+	assert_int_equal(procfs_parse_cgroup(STR("1:cpu:/x\n0::/a.slice/b\n")).n, 10);
+	assert_int_equal(procfs_parse_cgroup(STR("1:cpu:/x\n")).n, 0);
+	assert_true(procfs_parse_catches(STR("Name: x\nSigCgt:\t0000000000000202\n"), 2));
+	assert_false(procfs_parse_catches(STR("Name: x\nSigCgt:\t0000000000000202\n"), 3));
+	assert_true(procfs_parse_catches(STR("SigCgt:\t8000000000000000\n"), 64));
+	assert_false(procfs_parse_catches(STR("SigIgn:\tff\n"), 1));
+}
+
+static void
+on_signal(int sig)
+{
+	(void)sig;
+}
+
+static void
+test_own_process(void **state)
+{
+	pid_t me = getpid();
+	int fds = procfs_fds(), fd = open("/dev/null", O_RDONLY);
+
+	(void)state;
+	assert_int_equal(procfs_fds(), fds + 1);
+	close(fd);
+	assert_true(procfs_rss(me) > 100000);
+	assert_true(procfs_pss(me) > 10000 && procfs_pss(me) <= procfs_rss(me) * 2);
+	assert_true(procfs_cpu_s(me) >= 0);
+	assert_true(procfs_threads(me) >= 1);
+	assert_false(procfs_catches(me, SIGRTMIN + 4));
+	signal(SIGRTMIN + 4, on_signal);
+	assert_true(procfs_catches(me, SIGRTMIN + 4));
+	assert_int_equal(procfs_rss(-5), -1);
+	assert_true(procfs_cpu_s(-5) < 0);
+	assert_int_equal(procfs_threads(-5), -1);
+	assert_true(procfs_oom_kills() >= -1);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(test_stat),
+	    cmocka_unit_test(test_lines),
+	    cmocka_unit_test(test_own_process),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
