@@ -6,6 +6,7 @@ Every function returns its figures; none of them judges.
 SPDX-License-Identifier: MIT
 """
 
+import itertools
 import os
 import random
 import time
@@ -13,6 +14,9 @@ import time
 import procfs
 from deploy import BROKEN
 from waiting import holds, wait_for
+
+SLOW_KIND = "slow import"  # as slow as --load-timeout allows: one in so many is enough
+MIX = tuple(kind for kind in BROKEN if kind != SLOW_KIND) * 3 + (SLOW_KIND,)
 
 
 def master_size(pid):
@@ -27,10 +31,19 @@ def master_size(pid):
     }
 
 
-def reloads(deployment, load, count, how=None):
+def turns(count, seconds=None):
+    """0, 1, ...: so many, or as many as begin within a time."""
+    began = time.monotonic()
+    for number in range(count) if seconds is None else itertools.count():
+        if seconds is not None and time.monotonic() - began > seconds:
+            return
+        yield number
+
+
+def reloads(deployment, load, numbers, how=None):
     """Good reloads, each with a new version; those that did not end well, or not with it."""
-    wrong = []
-    for number in range(count):
+    wrong, number, version = [], -1, None
+    for number in numbers:
         version = deployment.site.good()
         outcome = (how or deployment.reload)()
         load.phase(version)
@@ -38,14 +51,14 @@ def reloads(deployment, load, count, how=None):
             wrong.append(f"reload {number}: exit {outcome.code}: {outcome.text[-2000:]}")
         elif deployment.version() != version:
             wrong.append(f"reload {number}: {version} does not answer")
-    return {"count": count, "wrong": wrong, "version": version}
+    return {"count": number + 1, "wrong": wrong, "version": version}
 
 
-def broken_reloads(deployment, load, count, kinds=tuple(BROKEN)):
+def broken_reloads(deployment, load, numbers, kinds=MIX):
     """Reloads of code that cannot work; those that were not refused, or without a reason."""
-    wrong = []
+    wrong, number = [], -1
     version = deployment.version()
-    for number in range(count):
+    for number in numbers:
         kind = kinds[number % len(kinds)]
         told = deployment.site.broken(kind)
         load.phase(f"{kind} {number}")
@@ -56,7 +69,7 @@ def broken_reloads(deployment, load, count, kinds=tuple(BROKEN)):
             wrong.append(f"{kind}: no reason: {outcome.text[-2000:]}")
         if deployment.version() != version:
             wrong.append(f"{kind}: {version} no longer answers")
-    return {"count": count, "wrong": wrong, "version": version}
+    return {"count": number + 1, "wrong": wrong, "version": version}
 
 
 def kill_workers(deployment, seconds, every=0.1, seed=1):
@@ -95,14 +108,30 @@ def unexplained(report, killed):
     return strange
 
 
-def recycles(deployment, load, count, timeout):
-    """Waits until so many workers have come and gone by themselves."""
+def grown(before, sizes, after):
+    """Complaints about a master that was larger at the end than half-way through."""
+    complaints = []
+    for key, slack in (("rss", 256 * 1024), ("pss", 256 * 1024)):
+        half = max(size[key] for size in sizes[: len(sizes) // 2 + 1])
+        if after[key] > half + slack:
+            complaints.append(f"{key} of the master: {before[key]}, {half}, {after[key]}")
+    if after["fds"] > before["fds"]:
+        complaints.append(f"descriptors of the master: {before['fds']}, {after['fds']}")
+    return complaints
+
+
+def recycles(deployment, count, timeout, short=False):
+    """Waits until so many workers have come and gone by themselves, at most for a time."""
     server = deployment.server
 
     def ready():
         return sum("worker ready " in line for line in list(server.lines))
 
-    before = ready()
-    began = time.monotonic()
-    wait_for(lambda: ready() - before >= count, timeout, f"{count} recycled workers")
-    return {"count": ready() - before, "seconds": time.monotonic() - began}
+    before, began = ready(), time.monotonic()
+    wrong = []
+    try:
+        wait_for(lambda: ready() - before >= count, timeout, "recycled workers", step=0.05)
+    except AssertionError:
+        if not short:
+            wrong.append(f"{ready() - before} recycled in {timeout} s")
+    return {"count": ready() - before, "seconds": time.monotonic() - began, "wrong": wrong}

@@ -21,7 +21,7 @@ HEAD = re.compile(rb"HTTP/1\.1 (\d\d\d) [^\r\n]*\r\n")
 LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)\r\n", re.IGNORECASE)
 CLOSE = re.compile(rb"\r\nconnection: *close\r\n", re.IGNORECASE)
 WHO = re.compile(rb"(\d+) (\S+)\n")  # what tests/apps answer: process, version of the code
-KEPT = 500  # failures told in full; all are counted
+KEPT = 20000  # failures told in full; all are counted
 TICK = 0.25  # how often connections are looked through for timeouts
 
 
@@ -40,6 +40,10 @@ def percentile(buckets, part):
     return 0
 
 
+def spread(buckets):
+    return {f"p{part}_us": percentile(buckets, part / 100) for part in (50, 99, 100)}
+
+
 class Phase:
     """What happened to the requests sent in one part of a test."""
 
@@ -48,9 +52,8 @@ class Phase:
         self.versions, self.latency = collections.Counter(), collections.Counter()
 
     def report(self):
-        spread = {f"p{p}_us": percentile(self.latency, p / 100) for p in (50, 99, 100)}
         counts = {"requests": self.requests, "failures": self.failures}
-        return counts | spread | {"versions": self.versions}
+        return counts | spread(self.latency) | {"versions": self.versions}
 
 
 class Client:
@@ -286,7 +289,7 @@ class Run:
             "kinds": self.kinds, "failed": self.failed, "statuses": self.statuses,
             "connects": self.connects, "closes": self.closes, "phases": phases,
             "pids": self.pids,
-            "p50_us": percentile(total, 0.5), "p99_us": percentile(total, 0.99),
+            **spread(total),
         }
 
 

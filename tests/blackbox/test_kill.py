@@ -7,7 +7,7 @@ import os
 import signal
 
 from deploy import Deployment
-from exercises import unexplained, kill_workers, master_size
+from exercises import grown, kill_workers, master_size, unexplained
 from load import Load, explain
 from shoal_harness import SANITIZED
 from waiting import wait_for
@@ -36,10 +36,7 @@ def test_a_random_worker_every_tenth_of_a_second(server, tmp_path):
     assert not unexplained(report, killed), explain(report)
     assert report["failures"] <= 8 * len(killed)
     wait_for(lambda: master_size(d.server.pid)["fds"] <= before["fds"], 5, "descriptors")
-    after = master_size(d.server.pid)
-    for key in ("rss", "pss"):
-        middle = max(size[key] for size in sizes[: len(sizes) // 2])
-        assert after[key] <= middle + 256 * 1024, f"{key}: {before} {middle} {after}"
+    assert not grown(before, sizes, master_size(d.server.pid))
 
 
 def test_keep_alive_clients_of_the_other_worker_notice_nothing(server, tmp_path):
