@@ -3,19 +3,13 @@
 #include "master/report.h"
 
 #include "common/log.h"
+#include "master/inflight.h"
 
 #include <signal.h>
 #include <stdio.h>
 #include <sys/wait.h>
-#include <time.h>
 
 #define REQUESTS_MAX 32 /* lines for one death */
-
-static const char *const stages[] = {
-    [INFLIGHT_QUEUED] = "queued",
-    [INFLIGHT_APP] = "application",
-    [INFLIGHT_SENDING] = "sending",
-};
 
 size_t
 report_cause(int status, char *buf, size_t max)
@@ -48,41 +42,32 @@ escape(const char *in, size_t n, char *out)
 }
 
 static void
-log_request(
-    const struct report *r, const struct seg_inflight *f, uint32_t state, uint64_t now_ns)
+log_request(const struct report *r, const struct inflight *f)
 {
-	char method[sizeof(f->method) * 4 + 1], target[sizeof(f->target) * 4 + 1];
+	char method[sizeof(f->bytes.method) * 4 + 1], path[sizeof(f->bytes.target) * 4 + 1];
 	char peer[ADDR_TEXT_MAX];
 	struct addr a = f->peer;
-	uint64_t age_ms = now_ns > f->started_ns ? (now_ns - f->started_ns) / 1000000 : 0;
+	long long age_ms = f->age_us / 1000;
 
-	escape(f->method, sizeof(f->method), method);
-	escape(f->target, MIN(f->target_len, sizeof(f->target)), target);
+	escape(f->method.p, f->method.n, method);
+	escape(f->path.p, f->path.n, path);
 	addr_text(&a, peer);
 	log_error("master", "request lost",
-	    "slot=%u pid=%d method=%s path=\"%s\" peer=%s age=%llu.%03llus stage=%s",
-	    r->slot, (int)r->pid, method, target, peer, (unsigned long long)(age_ms / 1000),
-	    (unsigned long long)(age_ms % 1000), stages[state]);
+	    "slot=%u pid=%d method=%s path=\"%s\" peer=%s age=%lld.%03llds stage=%s",
+	    r->slot, (int)r->pid, method, path, peer, age_ms / 1000, age_ms % 1000,
+	    inflight_stage(f));
 }
 
 static unsigned
 log_requests(const struct report *r, const struct seg *seg)
 {
-	struct timespec ts;
-	uint64_t now_ns;
+	uint64_t now_ns = inflight_now_ns();
+	struct inflight f;
 	unsigned n = 0;
 
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	now_ns = (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
-	for (size_t i = 0; i < SEG_INFLIGHT; i++) {
-		const struct seg_inflight *f = &seg->inflight[i];
-		uint32_t state = atomic_load_explicit(&f->state, memory_order_acquire);
-
-		if (state == INFLIGHT_FREE || state >= ARRAY_LEN(stages))
-			continue;
-		if (n++ < REQUESTS_MAX)
-			log_request(r, f, state, now_ns);
-	}
+	for (size_t i = 0; i < SEG_INFLIGHT; i++)
+		if (inflight_read(seg, i, now_ns, &f) && n++ < REQUESTS_MAX)
+			log_request(r, &f);
 	return n;
 }
 

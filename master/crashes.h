@@ -1,0 +1,36 @@
+/* How workers died that nobody had asked to go: cause, requests in them, last stack; the
+ * last fifty. SPDX-License-Identifier: MIT */
+#pragma once
+
+#include "master/report.h"
+
+#include <jansson.h>
+
+#define CRASHES_KEPT 50
+
+struct crashes {
+	json_t *ring[CRASHES_KEPT]; /* owned */
+	uint64_t total;
+	int64_t oom_kills; /* of the cgroup, when last looked; -1: cannot be told */
+};
+
+/* What is known at the reaping. */
+struct crash {
+	struct report report;
+	unsigned epoch, generation;
+	const char *reason; /* as last_exit.reason: "crashed" */
+	const struct seg *seg;
+	int trace_fd; /* -1: none */
+};
+
+/* Looks at the cgroup, so that later kills can be told from earlier ones. */
+void crashes_init(struct crashes *cs);
+void crashes_finish(struct crashes *cs);
+/* Before the segment is closed. The record is borrowed until the ring has gone round; NULL
+ * without memory: {"t","slot","pid","epoch","generation","cause","reason","lived_s",
+ * "oom":true|false|null,"requests":[...],"requests_total","threads":[...]}. */
+const json_t *crashes_add(struct crashes *cs, const struct crash *c);
+/* The record without its stacks, for the event. New reference. */
+json_t *crashes_event_data(const json_t *record);
+/* The newest first, of one slot, at most `max`. New reference. */
+json_t *crashes_of_slot(const struct crashes *cs, unsigned slot, size_t max);
