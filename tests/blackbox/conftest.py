@@ -11,6 +11,7 @@ from pathlib import Path
 import procfs
 import pytest
 import shoal_harness
+from mold_driver import MoldMaster
 from shoal_harness import BINARY, Server
 
 shoal_harness.become_subreaper()
@@ -93,6 +94,21 @@ def module_server(tmp_path_factory):
     finally:
         for one in factory.servers:
             one.kill()
+
+
+@pytest.fixture
+def mold(tmp_path):
+    """mold(app, *options, launch=, role=): a mold whose master is the test."""
+    masters = []
+
+    def start(app, *options, **named):
+        masters.append(MoldMaster(tmp_path, app, *options, **named))
+        return masters[-1]
+
+    yield start
+    for master in masters:
+        master.finish()
+    check_no_orphans()
 
 
 @pytest.fixture

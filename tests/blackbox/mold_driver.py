@@ -235,15 +235,23 @@ class MoldMaster:
         assert pid == -errno.EINVAL
         return pid
 
-    def ask(self, path="/", timeout=10):
-        """(status, body) of a request to whoever accepts."""
+    def begin(self, path="/", timeout=10):
+        """Sends a request to whoever accepts."""
+        timeout *= shoal_harness.SLOW
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=timeout)
+        connection.request("GET", path, headers={"Connection": "close"})
+        return connection
+
+    def end(self, connection):
+        """(status, body) of the answer."""
         try:
-            connection.request("GET", path, headers={"Connection": "close"})
             answer = connection.getresponse()
             return answer.status, answer.read().decode()
         finally:
             connection.close()
+
+    def ask(self, path="/", timeout=10):
+        return self.end(self.begin(path, timeout))
 
     def drop(self, worker):
         """QUIT, and the end that follows."""
@@ -256,6 +264,4 @@ class MoldMaster:
         for peer in [self.mold, *self.workers]:
             peer.finish()
         self.listener.close()
-        left = set(procfs.children(os.getpid())) - shoal_harness.Server.running
-        assert not left, {pid: procfs.command(pid) for pid in left}
         assert not shoal_harness.SANITIZER.search(self.log), self.log

@@ -26,6 +26,29 @@ warm_up(struct state *st)
 	    h->n_listeners > 0 ? h->listeners[0].name : "");
 }
 
+/* The descriptors a mold has from its master. The other places are free by now, and may
+ * have been taken by the application. */
+static PyObject *
+own_descriptors(const struct heritage *h)
+{
+	static const int places[] = {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO,
+	    HERITAGE_CHANNEL_FD, HERITAGE_ACCESS_FD, HERITAGE_ERROR_FD, HERITAGE_TRACE_FD};
+	size_t n = ARRAY_LEN(places) + h->n_listeners;
+	PyObject *list = PyList_New((Py_ssize_t)n);
+
+	for (size_t i = 0; i < n && list != NULL; i++) {
+		PyObject *fd = PyLong_FromLong(
+		    i < ARRAY_LEN(places) ? places[i]
+					  : h->listeners[i - ARRAY_LEN(places)].fd);
+
+		if (fd == NULL)
+			Py_CLEAR(list);
+		else
+			PyList_SET_ITEM(list, (Py_ssize_t)i, fd);
+	}
+	return list;
+}
+
 /* Whether the operator wants forks all the same. */
 static struct str
 judge(struct state *st, struct str why)
@@ -41,10 +64,9 @@ int
 mold_run(struct state *st)
 {
 	const char *green = conf_compat_green(st->conf), *text;
-	const struct heritage *h = &st->worker->heritage;
 	struct mold_ops ops = {PyOS_BeforeFork, PyOS_AfterFork_Parent, PyOS_AfterFork_Child,
 	    st->conf->reload ? on_second : NULL};
-	PyObject *done = warm_up(st), *why;
+	PyObject *done = warm_up(st), *own, *why;
 	Py_ssize_t n;
 
 	if (done == NULL)
@@ -52,8 +74,10 @@ mold_run(struct state *st)
 	Py_DECREF(done);
 	if (st->conf->reload)
 		files_tell(st); /* what was imported by the first requests */
-	why = state_call_boot(st, "describe_danger", "(zi)", green,
-	    HERITAGE_FIRST_LISTENER_FD + (int)h->n_listeners);
+	own = own_descriptors(&st->worker->heritage);
+	if (own == NULL)
+		return -1;
+	why = state_call_boot(st, "describe_danger", "(zN)", green, own);
 	text = why != NULL ? PyUnicode_AsUTF8AndSize(why, &n) : NULL;
 	if (text == NULL)
 		return -1;

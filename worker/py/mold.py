@@ -90,7 +90,7 @@ def warm_up(app, paths, template, listener):
                 raise WarmUpError(
                     f"--warm-up {path}: APP raised an exception\n{traceback.format_exc()}"
                 ) from None
-            if not status[:1] in "1234":
+            if status[:1] not in ("1", "2", "3", "4"):
                 raise WarmUpError(
                     f"--warm-up {path}: APP answered {status!r}; the error log may say why"
                 )
@@ -155,10 +155,10 @@ def peer_of(fd):
     return f"unix:{name}" if name else "a socket pair"
 
 
-def describe_danger(green, places):
+def describe_danger(green, own):
     """Why a fork of this process would be unsafe, in a sentence; "" when it is fine.
 
-    Descriptors below `places` are the server's own.
+    The descriptors in `own` are the server's.
     """
     if green:
         return f"--worker-class {green}: its hub belongs to the process that made it"
@@ -166,8 +166,8 @@ def describe_danger(green, places):
     threads = remaining_threads()
     if threads:
         found.append("threads: " + ", ".join(threads))
-    descriptors = sorted(int(fd) for fd in os.listdir("/proc/self/fd"))
-    peers = [peer for fd in descriptors if fd >= places and (peer := peer_of(fd))]
+    descriptors = sorted({int(fd) for fd in os.listdir("/proc/self/fd")} - set(own))
+    peers = [peer for peer in map(peer_of, descriptors) if peer]
     if peers:
         found.append("connections: " + ", ".join(peers))
     if not found:
