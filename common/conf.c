@@ -178,3 +178,23 @@ conf_from_json(struct conf *c, const json_t *obj, struct err *e)
 	}
 	return 0;
 }
+
+int
+conf_copy(struct conf *to, const struct conf *from, struct err *e)
+{
+	json_t *obj = conf_to_json(from);
+	int rc;
+
+	conf_init(to);
+	if (obj == NULL)
+		return err_set(e, "out of memory");
+	rc = conf_from_json(to, obj, e);
+	json_decref(obj);
+	for (unsigned i = 0; rc == 0 && i < CONF_COUNT; i++) {
+		free(to->origin[i]);
+		to->origin[i] = from->origin[i] ? strdup(from->origin[i]) : NULL;
+		if (from->origin[i] != NULL && to->origin[i] == NULL)
+			rc = err_set(e, "out of memory");
+	}
+	return rc;
+}

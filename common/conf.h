@@ -41,6 +41,8 @@ void conf_init(struct conf *c);
 void conf_finish(struct conf *c);
 /* Hands everything over; `from` is left empty. */
 void conf_move(struct conf *to, struct conf *from);
+/* Every value and where it came from. `to` is initialised here, also on failure. */
+NODISCARD int conf_copy(struct conf *to, const struct conf *from, struct err *e);
 
 /* What an operator calls this instance: --name, or else APP. Borrowed. */
 const char *conf_instance_name(const struct conf *c);

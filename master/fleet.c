@@ -1,12 +1,15 @@
-/* The workers: as many as wanted; a dead one is replaced, the others never suffer for it.
- * SPDX-License-Identifier: MIT */
+/* The workers: as many as wanted; one that dies is replaced, one that is to go is replaced
+ * first, the others never suffer for it. SPDX-License-Identifier: MIT */
 #include "master/fleet.h"
 
 #include "common/board.h"
 #include "common/log.h"
-#include "master/slot.h"
+#include "master/mold.h"
 
 #include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <sys/time.h>
 #include <sys/wait.h>
 
 static struct slot *
@@ -17,6 +20,15 @@ get_slot(struct fleet *f, unsigned i)
 	return f->slots[i];
 }
 
+static double
+unix_time(void)
+{
+	struct timeval tv;
+
+	gettimeofday(&tv, NULL);
+	return (double)tv.tv_sec + (double)tv.tv_usec / 1e6;
+}
+
 int
 fleet_start(struct fleet *f, unsigned n, struct err *e)
 {
@@ -24,6 +36,11 @@ fleet_start(struct fleet *f, unsigned n, struct err *e)
 	f->board = board_create(&f->spawn.board_fd, e);
 	if (f->board == NULL)
 		return -1;
+	if (strcmp(f->gen->heritage.conf.preload, "off") != 0) {
+		f->gen->mold = mold_start(f, f->gen, e);
+		if (f->gen->mold == NULL)
+			return -1;
+	}
 	for (unsigned i = 0; i < n; i++) {
 		struct slot *s = get_slot(f, i);
 
@@ -39,110 +56,334 @@ fleet_start(struct fleet *f, unsigned n, struct err *e)
 void
 fleet_finish(struct fleet *f)
 {
+	for (struct proc *p; (p = f->procs) != NULL; proc_destroy(p))
+		if (p->pid > 0)
+			kill(p->pid, SIGKILL);
 	for (unsigned i = 0; i < FLEET_MAX; i++) {
 		slot_destroy(f->slots[i]);
 		f->slots[i] = NULL;
 	}
+	for (struct mold *m = f->molds; m != NULL; m = m->next) {
+		if (m->pid > 0)
+			kill(m->pid, SIGKILL);
+		m->pid = 0;
+	}
+	generation_unref(TAKE_PTR(f->gen));
 	if (f->board != NULL)
 		close(f->spawn.board_fd);
 	board_close(TAKE_PTR(f->board));
 }
 
-static unsigned
-count(const struct fleet *f, enum slot_state lowest, enum slot_state highest)
+unsigned
+fleet_count_ready(const struct fleet *f)
 {
 	unsigned n = 0;
 
 	for (unsigned i = 0; i < FLEET_MAX; i++)
-		if (f->slots[i] && f->slots[i]->state >= lowest &&
-		    f->slots[i]->state <= highest)
-			n++;
+		n += f->slots[i] != NULL && f->slots[i]->serving != NULL &&
+		     life_accepts(f->slots[i]->serving->state);
 	return n;
 }
 
 unsigned
-fleet_count_ready(const struct fleet *f)
+fleet_count(const struct fleet *f, enum life_state state)
 {
-	return count(f, SLOT_READY, SLOT_READY);
+	unsigned n = 0;
+
+	for (const struct proc *p = f->procs; p != NULL; p = p->next)
+		n += p->state == state;
+	return n;
 }
 
 static void
 check_gone(struct fleet *f)
 {
-	if (f->stopping && count(f, SLOT_WAITING, SLOT_ENDING) == 0)
-		f->events.on_gone(f->events.ctx);
+	if (!f->stopping || f->procs != NULL)
+		return;
+	for (struct mold *m = f->molds; m != NULL; m = m->next)
+		if (m->pid > 0)
+			return;
+	f->events.on_all_gone(f->events.ctx);
 }
 
+/* ---- What processes and molds report ---- */
+
 void
-fleet_slot_ready(struct fleet *f, struct slot *s)
+fleet_proc_ready(struct fleet *f, struct proc *p)
 {
+	struct slot *s = f->slots[p->slot];
+
+	log_info("master", "worker ready", "slot=%u pid=%d generation=%u after=%lldms",
+	    p->slot, (int)p->pid, p->gen->number, (long long)proc_age_ms(p));
 	f->ever_ready = true;
-	f->events.on_ready(f->events.ctx, s->index, s->pid);
+	if (p->gen->loaded_at == 0)
+		p->gen->loaded_at = unix_time();
+	if (s->coming == p && !p->parked)
+		fleet_take_over(f, p);
+	f->events.on_ready(f->events.ctx, p);
 }
 
 void
-fleet_slot_failed(struct fleet *f, struct str text, bool refused)
+fleet_proc_failed(struct fleet *f, struct proc *p)
 {
-	if (f->stopping)
-		return;
-	if (!f->ever_ready && !f->load_failed) {
-		f->load_failed = true;
-		f->events.on_load_failed(f->events.ctx, text, refused);
-		return;
-	}
-	log_text(LOG_LVL_ERROR, "master", "application not loaded", text);
+	if (!f->stopping)
+		f->events.on_failed(f->events.ctx, p);
 }
 
 void
-fleet_scale(struct fleet *f, int by)
+fleet_proc_stuck(struct fleet *f, struct proc *p)
 {
-	struct slot *s;
+	struct slot *s = f->slots[p->slot];
+	struct err e = {""};
 
-	if (f->stopping || (by > 0 && f->wanted == FLEET_MAX) ||
-	    (by < 0 && f->wanted == 1)) {
-		log_warn("master", "number of workers stays", "workers=%u", f->wanted);
+	if (f->stopping || s->serving != p || s->coming != NULL)
+		return;
+	if (fleet_start_beside(f, p->slot, f->gen, PROC_WAS_STUCK, false, &e) == NULL)
+		log_error("master", "a stuck worker cannot be replaced",
+		    "slot=%u reason=\"%s\"", p->slot, e.text);
+}
+
+void
+fleet_proc_gone(struct fleet *f, struct proc *p, const char *cause, int64_t life_ms)
+{
+	struct slot *s = f->slots[p->slot];
+	int64_t wait;
+
+	snprintf(s->last_cause, sizeof(s->last_cause), "%s", cause);
+	s->last_reason = p->reason;
+	s->last_at = unix_time();
+	if (s->coming == p)
+		s->coming = NULL;
+	else if (s->serving == p)
+		s->serving = NULL;
+	else
+		life_ms =
+		    BACKOFF_HEALTHY_MS; /* replaced before: says nothing of the slot */
+	s->restarts += !p->expected;
+	wait = p->expected ? 0 : backoff_next(&s->backoff, life_ms, p->was_ready);
+	f->events.on_gone(f->events.ctx, p, cause);
+	if (!f->stopping && s->index < f->wanted && s->serving == NULL &&
+	    s->coming == NULL && !s->waiting)
+		slot_start_in(s, wait);
+}
+
+void
+fleet_mold_done(struct fleet *f, struct mold *m, bool loaded, struct str text)
+{
+	f->events.on_mold(f->events.ctx, m, loaded, text);
+	if (f->stopping || m->gen != f->gen)
+		return;
+	for (unsigned i = 0; i < f->wanted; i++)
+		if (f->slots[i]->waiting)
+			slot_start_in(f->slots[i], 0);
+}
+
+static struct proc *
+find_unborn(struct fleet *f, unsigned slot, unsigned epoch)
+{
+	for (struct proc *p = f->procs; p != NULL; p = p->next)
+		if (p->slot == slot && p->epoch == epoch)
+			return p;
+	return NULL;
+}
+
+void
+fleet_mold_forked(struct fleet *f, unsigned slot, unsigned epoch, pid_t pid)
+{
+	struct proc *p = find_unborn(f, slot, epoch);
+
+	if (p == NULL)
+		return;
+	if (pid <= 0) {
+		log_error("master", "the mold cannot fork", "slot=%u error=\"%s\"", slot,
+		    strerror(-pid));
+		proc_reap(p, 0);
 		return;
 	}
-	s = get_slot(f, by > 0 ? f->wanted : f->wanted - 1);
+	proc_set_pid(p, pid);
+	for (unsigned i = 0; i < FLEET_ORPHANS; i++)
+		if (f->orphans[i].pid == pid) {
+			f->orphans[i].pid = 0;
+			proc_reap(p, f->orphans[i].status);
+			check_gone(f);
+			return;
+		}
+}
+
+/* ---- Orders ---- */
+
+struct proc *
+fleet_start_beside(struct fleet *f, unsigned slot, struct generation *g,
+    enum proc_reason why, bool parked, struct err *e)
+{
+	struct slot *s = get_slot(f, slot);
+	struct proc *p;
+
 	if (s == NULL) {
-		log_error("master", "out of memory", NULL);
+		err_set(e, "out of memory");
+		return NULL;
+	}
+	if (s->coming != NULL)
+		proc_end(TAKE_PTR(s->coming), why);
+	slot_cancel(s);
+	p = proc_start(f, g, slot, ++s->epoch, parked, e);
+	if (p == NULL) {
+		if (s->serving == NULL)
+			slot_start_in(s, BACKOFF_FIRST_MS);
+		return NULL;
+	}
+	p->why_old = why;
+	s->coming = p;
+	return p;
+}
+
+static void
+retire(struct fleet *f, struct proc *p, enum proc_reason why, bool park)
+{
+	if (park)
+		proc_park(p, true);
+	else
+		proc_drain(p, why, f->gen->heritage.conf.graceful_timeout, FLEET_IDLE_MS);
+}
+
+void
+fleet_take_over(struct fleet *f, struct proc *p)
+{
+	struct slot *s = f->slots[p->slot];
+	struct proc *old = s->serving;
+
+	if (s->coming == p)
+		s->coming = NULL;
+	s->serving = p;
+	if (p->state == LIFE_PARKED)
+		proc_resume(p);
+	if (old != NULL && old != p)
+		retire(f, old, p->why_old, p->park_old);
+	if (p->slot >= f->wanted) /* scaled away while it was coming */
+		retire(f, p, PROC_SCALED_DOWN, false);
+}
+
+void
+fleet_take_back(struct fleet *f, struct proc *p, enum proc_reason why)
+{
+	p->why_old = why;
+	p->park_old = false;
+	fleet_take_over(f, p);
+}
+
+void
+fleet_set_generation(struct fleet *f, struct generation *g)
+{
+	struct generation *old = f->gen;
+
+	f->gen = generation_ref(g);
+	generation_unref(old);
+}
+
+static void
+drop_slot(struct fleet *f, unsigned i)
+{
+	struct slot *s = f->slots[i];
+
+	slot_cancel(s);
+	if (s->coming != NULL)
+		proc_end(s->coming, PROC_SCALED_DOWN);
+	if (s->serving != NULL)
+		retire(f, s->serving, PROC_SCALED_DOWN, false);
+}
+
+void
+fleet_scale(struct fleet *f, unsigned target)
+{
+	unsigned from = f->wanted;
+
+	if (f->stopping || target == 0 || target > FLEET_MAX || target == from) {
+		log_warn("master", "number of workers stays", "workers=%u", from);
 		return;
 	}
-	f->wanted += by > 0 ? 1 : -1u;
-	log_info("master", "number of workers changed", "workers=%u", f->wanted);
-	if (by < 0)
-		slot_drain(s, f->heritage->conf.graceful_timeout);
-	else if (s->state == SLOT_EMPTY)
-		slot_start_in(s, 0);
+	f->wanted = target;
+	log_info("master", "number of workers changed", "workers=%u", target);
+	for (unsigned i = target; i < from; i++)
+		drop_slot(f, i);
+	for (unsigned i = from; i < target; i++) {
+		struct slot *s = get_slot(f, i);
+
+		if (s == NULL) {
+			log_error("master", "out of memory", NULL);
+			f->wanted = i;
+			return;
+		}
+		if (s->serving == NULL && s->coming == NULL)
+			slot_start_in(s, 0);
+		else if (s->serving != NULL && s->serving->state >= LIFE_DRAINING)
+			s->serving = NULL, slot_start_in(s, 0);
+	}
+}
+
+static void
+cancel_slots(struct fleet *f)
+{
+	f->stopping = true;
+	for (unsigned i = 0; i < FLEET_MAX; i++)
+		if (f->slots[i] != NULL)
+			slot_cancel(f->slots[i]);
+	for (struct mold *m = f->molds; m != NULL; m = m->next)
+		mold_end(m);
 }
 
 void
 fleet_stop(struct fleet *f, int64_t graceful_ms)
 {
-	f->stopping = true;
-	for (unsigned i = 0; i < FLEET_MAX; i++)
-		if (f->slots[i] != NULL)
-			slot_drain(f->slots[i], graceful_ms);
+	cancel_slots(f);
+	for (struct proc *p = f->procs; p != NULL; p = p->next) {
+		p->accept_rest = true;
+		proc_drain(p, PROC_STOPPED, graceful_ms, 0);
+	}
 	check_gone(f);
 }
 
 void
 fleet_stop_now(struct fleet *f)
 {
-	f->stopping = true;
-	for (unsigned i = 0; i < FLEET_MAX; i++)
-		if (f->slots[i] != NULL)
-			slot_end(f->slots[i]);
+	cancel_slots(f);
+	for (struct proc *p = f->procs; p != NULL; p = p->next)
+		proc_end(p, PROC_STOPPED);
 	check_gone(f);
 }
 
-static struct slot *
-find_slot(struct fleet *f, pid_t pid)
+/* ---- The dead ---- */
+
+/* A worker the mold was asked for, and has not yet said which process it is. */
+static bool
+has_unborn(const struct fleet *f)
 {
-	for (unsigned i = 0; i < FLEET_MAX; i++)
-		if (f->slots[i] != NULL && f->slots[i]->pid == pid)
-			return f->slots[i];
-	return NULL;
+	for (const struct proc *p = f->procs; p != NULL; p = p->next)
+		if (p->pid == 0)
+			return true;
+	return false;
+}
+
+void
+fleet_proc_lost(struct fleet *f, struct proc *p)
+{
+	proc_reap(p, 0);
+	check_gone(f);
+}
+
+static bool
+reap_one(struct fleet *f, pid_t pid, int status)
+{
+	for (struct proc *p = f->procs; p != NULL; p = p->next)
+		if (p->pid == pid) {
+			proc_reap(p, status);
+			return true;
+		}
+	for (struct mold *m = f->molds; m != NULL; m = m->next)
+		if (m->pid == pid) {
+			mold_reap(m, status);
+			return true;
+		}
+	return f->events.on_stranger(f->events.ctx, pid, status);
 }
 
 void
@@ -152,31 +393,35 @@ fleet_reap(struct fleet *f)
 	pid_t pid;
 
 	while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
-		struct slot *s = find_slot(f, pid);
-		int64_t wait;
+		unsigned place = f->n_orphans % FLEET_ORPHANS;
 
-		if (s == NULL) {
-			log_debug("master", "stranger reaped", "pid=%d", (int)pid);
+		if (reap_one(f, pid, status))
 			continue;
-		}
-		wait = slot_reap(s, status);
-		if (!f->stopping && s->index < f->wanted)
-			slot_start_in(s, wait);
+		log_debug("master", "stranger reaped", "pid=%d", (int)pid);
+		if (!has_unborn(f))
+			continue;
+		f->orphans[place].pid = pid;
+		f->orphans[place].status = status;
+		f->n_orphans++;
 	}
 	check_gone(f);
+}
+
+static void
+send_logs(const struct fleet *f, int channel, const char *who, pid_t pid)
+{
+	const int fds[2] = {f->spawn.logs->access_fd, f->spawn.logs->error_fd};
+
+	if (channel >= 0 && msg_send(channel, MSG_REOPEN, NULL, 0, fds, 2) < 0)
+		log_warn("master", "process cannot be told to reopen its logs",
+		    "process=%s pid=%d", who, (int)pid);
 }
 
 void
 fleet_reopen(struct fleet *f)
 {
-	const int fds[2] = {f->spawn.logs->access_fd, f->spawn.logs->error_fd};
-
-	for (unsigned i = 0; i < FLEET_MAX; i++) {
-		struct slot *s = f->slots[i];
-
-		if (s != NULL && s->channel >= 0 &&
-		    msg_send(s->channel, MSG_REOPEN, NULL, 0, fds, 2) < 0)
-			log_warn("master", "worker cannot be told to reopen its logs",
-			    "slot=%u pid=%d", s->index, (int)s->pid);
-	}
+	for (struct proc *p = f->procs; p != NULL; p = p->next)
+		send_logs(f, p->channel, "worker", p->pid);
+	for (struct mold *m = f->molds; m != NULL; m = m->next)
+		send_logs(f, m->channel, "mold", m->pid);
 }

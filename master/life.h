@@ -10,7 +10,7 @@ enum life_state {
 	LIFE_READY,    /* accepts, has had no request since */
 	LIFE_IDLE,     /* accepts, has had requests, has none now */
 	LIFE_BUSY,     /* accepts, has requests in flight */
-	LIFE_STUCK,    /* does not answer its heartbeat, or a request does not end */
+	LIFE_STUCK,    /* accepts, but a request does not end: to be replaced */
 	LIFE_PARKED,   /* alive, accepts nothing */
 	LIFE_DRAINING, /* asked to finish what it has and go */
 	LIFE_EXITING,  /* asked to go at once, or told to die */
@@ -19,12 +19,13 @@ enum life_state {
 };
 
 enum life_event {
-	LIFE_EV_READY,        /* it says so */
+	LIFE_EV_READY,        /* it says so, and accepts */
+	LIFE_EV_READY_PARKED, /* it says so, and was started parked */
 	LIFE_EV_FAILED,       /* it says why it could not load */
 	LIFE_EV_BUSY,         /* seen in its segment */
 	LIFE_EV_IDLE,         /* the same */
-	LIFE_EV_STUCK,        /* heartbeat lost, or it says a request does not end */
-	LIFE_EV_ALIVE,        /* the heartbeat is back */
+	LIFE_EV_STUCK,        /* it says that a request does not end */
+	LIFE_EV_HUNG,         /* its I/O thread has stopped: the heartbeat is old */
 	LIFE_EV_PARK,         /* an order */
 	LIFE_EV_RESUME,       /* an order */
 	LIFE_EV_DRAIN,        /* an order */
@@ -51,6 +52,7 @@ enum life_action {
 	LIFE_EXPECTED = 1 << 12,    /* its end is what was asked for */
 	LIFE_REPLACE = 1 << 13,     /* somebody else must take its place first */
 	LIFE_GONE = 1 << 14,        /* tell the fleet; nothing is left of it */
+	LIFE_UNEXPECTED = 1 << 15,  /* its end cuts requests, whatever was asked */
 };
 
 struct life_step {

@@ -7,7 +7,10 @@
 #include "common/log.h"
 #include "common/title.h"
 #include "master/daemon.h"
+#include "master/mold.h"
 #include "master/notify.h"
+#include "master/preflight.h"
+#include "master/reload.h"
 #include "master/start.h"
 
 #include <event2/event.h>
@@ -18,35 +21,52 @@
 static void
 tell_status(const struct master *m)
 {
+	if (!m->up || m->stopping)
+		return;
 	notify_send(
 	    "STATUS=%u of %u workers ready", fleet_count_ready(&m->fleet), m->fleet.wanted);
 }
 
+const struct conf *
+master_conf(const struct master *m)
+{
+	return &m->fleet.gen->heritage.conf;
+}
+
+static json_t *
+proc_to_event(const struct proc *p)
+{
+	return json_pack("{s:i, s:i, s:i, s:i}", "slot", (int)p->slot, "pid", (int)p->pid,
+	    "generation", (int)p->gen->number, "epoch", (int)p->epoch);
+}
+
 static void
-on_ready(void *ctx, unsigned slot, pid_t pid)
+on_ready(void *ctx, struct proc *p)
 {
 	struct master *m = ctx;
-	(void)slot;
-	(void)pid;
 
 	if (m->check) {
 		printf("The configuration and the application are fine.\n");
 		fleet_stop_now(&m->fleet);
 		return;
 	}
+	events_emit(&m->events, "worker.ready", proc_to_event(p));
 	if (!m->up) {
 		m->up = true;
 		notify_send("READY=1\nMAINPID=%d", (int)getpid());
 		daemon_report(EXIT_STOPPED);
+		events_emit(&m->events, "server.ready", NULL);
 	}
 	tell_status(m);
+	reload_on_ready(m, p);
 }
 
+/* At the first start nobody serves yet, so there is nothing to keep up. */
 static void
-on_load_failed(void *ctx, struct str text, bool refused)
+give_up(struct master *m, struct str text, bool refused)
 {
-	struct master *m = ctx;
-
+	if (m->stopping)
+		return;
 	/* As it is, not as a log record: this is what a developer looks at. */
 	(void)!write(STDERR_FILENO, text.p, text.n);
 	if (text.n == 0 || text.p[text.n - 1] != '\n')
@@ -59,12 +79,91 @@ on_load_failed(void *ctx, struct str text, bool refused)
 }
 
 static void
-on_gone(void *ctx)
+on_failed(void *ctx, struct proc *p)
+{
+	struct master *m = ctx;
+
+	if (!m->fleet.ever_ready) {
+		give_up(m, p->failure, p->refused);
+		return;
+	}
+	log_text(LOG_LVL_ERROR, "master", "application not loaded", p->failure);
+	reload_on_failed(m, p);
+}
+
+static void
+on_mold(void *ctx, struct mold *mold, bool loaded, struct str text)
+{
+	struct master *m = ctx;
+
+	if (!loaded && !m->fleet.ever_ready)
+		give_up(m, text, mold->refused);
+	else
+		reload_on_mold(m, mold, loaded, text);
+}
+
+static void
+on_gone(void *ctx, struct proc *p, const char *cause)
+{
+	struct master *m = ctx;
+	json_t *data = proc_to_event(p);
+
+	json_object_set_new(data, "cause", json_string(cause));
+	json_object_set_new(data, "reason", json_string(proc_reason_name(p->reason)));
+	json_object_set_new(data, "expected", json_boolean(p->expected));
+	events_emit(&m->events, "worker.exit", data);
+	reload_on_gone(m, p);
+	tell_status(m);
+}
+
+static void
+on_checked(void *ctx, struct proc *p, unsigned status, struct str text)
+{
+	reload_on_checked(ctx, p, status, text);
+}
+
+static void
+on_overdue(void *ctx, struct proc *p, bool stuck, struct str text)
+{
+	struct master *m = ctx;
+	json_t *data = proc_to_event(p);
+
+	json_object_set_new(data, "text", json_stringn(text.p, text.n));
+	events_emit(&m->events, stuck ? "worker.stuck" : "worker.overdue", data);
+}
+
+static void
+on_files(void *ctx, struct str lines)
+{
+	(void)ctx;
+	(void)lines;
+}
+
+static bool
+on_stranger(void *ctx, pid_t pid, int status)
+{
+	return reload_on_child(ctx, pid, status);
+}
+
+static void
+on_all_gone(void *ctx)
 {
 	struct master *m = ctx;
 
 	event_base_loopbreak(m->base);
 }
+
+static const struct fleet_events fleet_callbacks = {
+    .on_ready = on_ready,
+    .on_failed = on_failed,
+    .on_gone = on_gone,
+    .on_checked = on_checked,
+    .on_mold = on_mold,
+    .on_overdue = on_overdue,
+    .on_files = on_files,
+    .on_stranger = on_stranger,
+    .on_all_gone = on_all_gone,
+};
 
 void
 master_stop(struct master *m)
@@ -77,8 +176,10 @@ master_stop(struct master *m)
 	log_info("master", "stopping", "graceful=%llds",
 	    (long long)(m->heritage.conf.graceful_timeout / 1000));
 	notify_send("STOPPING=1");
+	events_emit(&m->events, "server.stopping", NULL);
+	reload_abandon(m);
 	listeners_refuse(&m->listeners);
-	fleet_stop(&m->fleet, m->heritage.conf.graceful_timeout);
+	fleet_stop(&m->fleet, master_conf(m)->graceful_timeout);
 }
 
 void
@@ -87,6 +188,7 @@ master_stop_now(struct master *m)
 	m->stopping = true;
 	log_info("master", "stopping at once", NULL);
 	notify_send("STOPPING=1");
+	reload_abandon(m);
 	fleet_stop_now(&m->fleet);
 }
 
@@ -101,6 +203,7 @@ master_reopen_logs(struct master *m)
 	}
 	fleet_reopen(&m->fleet);
 	log_info("master", "logs reopened", NULL);
+	events_emit(&m->events, "log.reopened", NULL);
 }
 
 /* A log or a socket on descriptor 0, 1 or 2 would be taken for a standard stream. */
@@ -124,7 +227,8 @@ run(struct master *m)
 	const struct conf *c = &m->heritage.conf;
 	struct err e = {""};
 
-	m->fleet.events = (struct fleet_events){on_ready, on_load_failed, on_gone, m};
+	m->fleet.events = fleet_callbacks;
+	m->fleet.events.ctx = m;
 	m->exit_code = start_all(m, &e);
 	if (m->exit_code != EXIT_STOPPED) {
 		fprintf(stderr, "shoal: %s\n", e.text);
@@ -180,6 +284,8 @@ master_main(int argc, char **argv)
 	struct err e;
 	int code = EXIT_STOPPED;
 
+	m.argc = argc;
+	m.argv = preflight_keep_args(argc, argv);
 	m.logs.access_fd = m.logs.error_fd = m.pidfile.fd = -1;
 	title_init(argc, argv);
 	if (fill_standard_fds() < 0)
@@ -199,6 +305,7 @@ master_main(int argc, char **argv)
 	}
 	conf_action_finish(&action);
 	start_undo(&m);
+	free(m.argv);
 	daemon_report(code);
 	return code;
 }

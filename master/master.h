@@ -23,9 +23,12 @@ enum master_exit {
 
 struct ctl;
 struct event_base;
+struct reload;
 
 struct master {
-	struct heritage heritage; /* owns the configuration */
+	int argc;                 /* the command line, read again by a reload */
+	char **argv;              /* owned */
+	struct heritage heritage; /* owns the configuration the instance was started with */
 	bool check;               /* --check-config: load the application, serve nobody */
 	char bin_dir[900];        /* of the running binary, links resolved */
 	char worker_path[1024];
@@ -41,8 +44,11 @@ struct master {
 	struct fleet fleet;
 	struct events events;
 	struct jobs jobs;
-	struct ctl *ctl; /* owned; NULL: no control socket */
-	bool up; /* a worker has been ready */
+	struct ctl *ctl;       /* owned; NULL: no control socket */
+	struct reload *reload; /* owned */
+	unsigned last_generation;
+	double started; /* Unix time */
+	bool up;        /* a worker has been ready */
 	bool stopping;
 	enum master_exit exit_code;
 };
@@ -54,3 +60,8 @@ int master_main(int argc, char **argv);
 void master_stop(struct master *m);
 void master_stop_now(struct master *m);
 void master_reopen_logs(struct master *m);
+/* The configuration of the generation that serves. Borrowed, until the next reload. */
+const struct conf *master_conf(const struct master *m);
+/* HUP and changed files: a reload with what the options say; while one runs, another
+ * follows it. who: "SIGHUP", "file watch". */
+void master_reload(struct master *m, const char *who);

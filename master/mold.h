@@ -15,7 +15,7 @@ enum mold_state { MOLD_LOADING, MOLD_PROVEN, MOLD_UNSAFE, MOLD_FAILED, MOLD_GONE
 
 struct mold {
 	struct fleet *fleet;    /* borrowed */
-	struct generation *gen; /* borrowed: the generation owns the mold */
+	struct generation *gen; /* borrowed: it owns the mold; NULL: it is gone */
 	struct mold *next;      /* in fleet->molds */
 	enum mold_state state;
 	pid_t pid;                 /* 0: ended */
@@ -23,14 +23,19 @@ struct mold {
 	struct event *on_readable; /* owned */
 	struct event *timer;       /* owned; load time, then the time to end */
 	int64_t born_ms;
-	char unsafe[512]; /* MOLD_UNSAFE: why */
+	char unsafe[512]; /* why forks would be unsafe; "": they are not */
+	bool ending;      /* it was told to */
+	bool refused;     /* MOLD_FAILED: the options, not the application */
 };
 
 /* Starts the process; the generation owns the result. NULL: err. */
 NODISCARD struct mold *mold_start(struct fleet *f, struct generation *g, struct err *e);
 /* Asks for a fork; the descriptors travel and stay the caller's. */
 NODISCARD int mold_fork(
-    struct mold *m, const struct proc *p, int worker_end, bool parked, struct err *e);
-/* Ends the process; the struct is freed when it is reaped, or at once without one. */
+    struct mold *m, const struct proc *p, int worker_end, struct err *e);
+/* Ends the process, its generation needs it no more; the struct is freed when the process
+ * is reaped. NULL is fine. */
 void mold_destroy(struct mold *m);
+/* The same, but the generation keeps the struct: the instance stops. */
+void mold_end(struct mold *m);
 void mold_reap(struct mold *m, int status);

@@ -10,7 +10,6 @@
 
 struct event;
 struct fleet;
-struct msg;
 
 /* Why a worker was asked to end, or did: the word in `last_exit.reason`. */
 enum proc_reason {
@@ -45,18 +44,23 @@ struct proc {
 	int64_t born_ms, ready_ms, since_ms; /* monotonic; of the present state */
 	uint32_t idle_ms, graceful_ms;       /* of a drain */
 	bool was_ready, failed, expected;
-	bool probing;     /* it is a reload's probe: in no slot */
-	bool accept_rest; /* a drain takes what waits in the accept queues first */
+	bool parked;              /* it was started so */
+	bool park_old;            /* taking over parks who served, instead of draining */
+	enum proc_reason why_old; /* for who served */
+	bool accept_rest;         /* a drain takes what waits in the accept queues first */
+	bool announce;            /* parking: answers say Connection: close */
+	int kill_signal;          /* to be sent as soon as the pid is known; 0: none */
+	struct str failure;       /* borrowed, while on_failed runs */
+	bool refused;             /* the same: it is the options, not the application */
 };
 
-/* Starts a process for the slot in fleet->slots[slot]; it is in fleet->procs until it is
- * reaped. From the generation's mold when it has one. NULL: err. */
-NODISCARD struct proc *proc_start(
-    struct fleet *f, struct generation *g, unsigned slot, bool parked, struct err *e);
-/* One step of its life; carries the actions out. `p` may be gone afterwards only for
- * LIFE_EV_EXITED. */
+/* Starts a process; it is in fleet->procs until it is reaped. From the generation's mold
+ * when it has one. NULL: err. */
+NODISCARD struct proc *proc_start(struct fleet *f, struct generation *g, unsigned slot,
+    unsigned epoch, bool parked, struct err *e);
+/* One step of its life; carries the actions out. */
 void proc_event(struct proc *p, enum life_event event);
-/* Orders. */
+/* Orders; without effect on one that is on its way out already. */
 void proc_drain(struct proc *p, enum proc_reason why, int64_t graceful_ms, int64_t idle_ms);
 void proc_end(struct proc *p, enum proc_reason why);
 /* announce: what is open gets Connection: close. */
@@ -64,10 +68,19 @@ void proc_park(struct proc *p, bool announce);
 void proc_resume(struct proc *p);
 /* A message on its channel; -1 when it cannot be told. */
 NODISCARD int proc_tell(struct proc *p, int type, const void *payload, size_t n);
+/* Sends a signal now, or as soon as its pid is known. */
+void proc_signal(struct proc *p, int signo);
+/* The mold has said which process it is. */
+void proc_set_pid(struct proc *p, pid_t pid);
 /* waitpid's status has come: says how it ended, lets go of everything, frees it. */
 void proc_reap(struct proc *p, int status);
 /* At the end of the master. */
 void proc_destroy(struct proc *p);
+
+/* proc_channel.c: reads and handles what is on the channel. The descriptor is taken. */
+void proc_channel_open(struct proc *p, int fd);
+void proc_channel_close(struct proc *p);
+void proc_channel_drain(struct proc *p);
 
 const char *proc_reason_name(enum proc_reason r);
 int64_t proc_age_ms(const struct proc *p);

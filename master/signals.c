@@ -11,13 +11,13 @@
 static void
 on_more(struct master *m)
 {
-	fleet_scale(&m->fleet, 1);
+	fleet_scale(&m->fleet, m->fleet.wanted + 1);
 }
 
 static void
 on_fewer(struct master *m)
 {
-	fleet_scale(&m->fleet, -1);
+	fleet_scale(&m->fleet, m->fleet.wanted - 1);
 }
 
 static void
@@ -29,8 +29,7 @@ on_child(struct master *m)
 static void
 on_reload(struct master *m)
 {
-	(void)m;
-	log_warn("master", "reload is not supported in this version", "signal=HUP");
+	master_reload(m, "SIGHUP");
 }
 
 static void

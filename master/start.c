@@ -5,10 +5,12 @@
 #include "common/log.h"
 #include "master/daemon.h"
 #include "master/env.h"
+#include "master/reload.h"
 
 #include <event2/event.h>
 #include <limits.h>
 #include <stdio.h>
+#include <sys/prctl.h>
 #include <sys/random.h>
 
 #define WORKER_NAME "shoal-worker"
@@ -82,7 +84,6 @@ fill_heritage(struct master *m, struct err *e)
 	snprintf(h->python, sizeof(h->python), "%s", m->python.executable);
 	snprintf(h->plugin, sizeof(h->plugin), "%s", m->python.plugin);
 	snprintf(h->libpython, sizeof(h->libpython), "%s", m->python.libpython);
-	h->generation = 1;
 	if (getrandom(h->ticket_key, sizeof(h->ticket_key), 0) !=
 	    (ssize_t)sizeof(h->ticket_key))
 		return err_errno(e, "no random bytes");
@@ -103,16 +104,31 @@ fill_heritage(struct master *m, struct err *e)
 	return 0;
 }
 
+static struct generation *
+first_generation(struct master *m, struct err *e)
+{
+	struct conf copy;
+
+	if (conf_copy(&copy, &m->heritage.conf, e) < 0)
+		return NULL;
+	/* One process is enough to see whether the application loads. */
+	if (m->check)
+		strcpy(copy.preload, "off");
+	m->last_generation = 1;
+	return generation_create(1, &copy, &m->heritage, e);
+}
+
 static int
 start_fleet(struct master *m, struct err *e)
 {
 	const struct conf *c = &m->heritage.conf;
 
 	m->fleet.base = m->base;
-	m->fleet.heritage = &m->heritage;
+	m->fleet.gen = first_generation(m, e);
+	if (m->fleet.gen == NULL)
+		return -1;
 	m->fleet.spawn = (struct spawn_setup){
 	    .path = m->worker_path,
-	    .env = m->env,
 	    .logs = &m->logs,
 	    .privs = &m->privs,
 	    /* Unset, the worker keeps the umask shoal was started with: the default of 0 is
@@ -146,7 +162,9 @@ start_all(struct master *m, struct err *e)
 		if (pidfile_open(&m->pidfile, c->pidfile, e) < 0)
 			return EXIT_CONFIG;
 	}
-	if (fill_heritage(m, e) < 0 || start_fleet(m, e) < 0)
+	if (prctl(PR_SET_CHILD_SUBREAPER, 1) < 0) /* for the workers a mold forks */
+		return err_errno(e, "subreaper"), EXIT_BROKEN;
+	if (fill_heritage(m, e) < 0 || start_fleet(m, e) < 0 || reload_open(m, e) < 0)
 		return EXIT_BROKEN;
 	return EXIT_STOPPED;
 }
@@ -154,6 +172,7 @@ start_all(struct master *m, struct err *e)
 void
 start_undo(struct master *m)
 {
+	reload_close(m);
 	fleet_finish(&m->fleet);
 	listeners_close(&m->listeners);
 	pidfile_close(&m->pidfile);

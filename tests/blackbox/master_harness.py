@@ -64,6 +64,8 @@ class Master:
             args += ["--python", PYTHON]
         if not {"-b", "--bind"} & set(self.options):
             args += ["-b", "127.0.0.1:0"]
+        if not any(option.startswith("--preload") for option in self.options):
+            args += ["--preload=off"]  # fake_worker is no mold
         return [*args, *self.options, self.app]
 
     def launch(self, args=None):

@@ -173,7 +173,7 @@ class Server:
         return [self.pid, *self.worker_pids()]
 
     def worker_pids(self):
-        return procfs.children(self.pid)
+        return [p for p in procfs.children(self.pid) if "shoal: worker" in procfs.command(p)]
 
     @property
     def worker(self):

@@ -226,16 +226,12 @@ def test_stop_while_a_worker_waits_for_its_turn_and_another_loads():
         m.finish()
 
 
-@pytest.mark.parametrize("sig, text", [
-    (signal.SIGHUP, "reload is not supported in this version"),
-    (signal.SIGUSR2, "upgrade is not supported in this version"),
-])
-def test_signals_of_later_versions_do_no_harm(sig, text):
-    with Master() as m:
+def test_hup_replaces_every_worker():
+    with Master("-w", 2) as m:
         before = m.workers()
-        m.kill(sig)
-        m.wait_log(text)
-        assert m.workers() == before
+        m.kill(signal.SIGHUP)
+        m.wait_log("reload done job=r-1 generation=2")
+        assert len(m.workers()) == 2 and not set(m.workers()) & set(before)
 
 
 def test_sigpipe_is_ignored():

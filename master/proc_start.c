@@ -1,0 +1,158 @@
+/* How a worker process begins: executed, or forked by its generation's mold.
+ * SPDX-License-Identifier: MIT */
+#include "common/board.h"
+#include "common/log.h"
+#include "master/clock.h"
+#include "master/fleet.h"
+#include "master/mold.h"
+
+#include <event2/event.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <sys/mman.h>
+
+static void
+on_timer(evutil_socket_t fd, short what, void *arg)
+{
+	struct proc *p = arg;
+	char text[128];
+
+	(void)fd;
+	(void)what;
+	if (p->state == LIFE_EXITING && p->pid == 0) {
+		fleet_proc_lost(p->fleet, p);
+		return;
+	}
+	if (p->state == LIFE_BOOTING) {
+		int n = snprintf(text, sizeof(text),
+		    "worker %u did not load the application within --load-timeout (%lld "
+		    "s)\n",
+		    p->slot, (long long)(p->gen->heritage.conf.load_timeout / 1000));
+
+		p->failure = (struct str){text, (size_t)n};
+	}
+	proc_event(p, LIFE_EV_TIMEOUT);
+}
+
+static int
+take_line(struct fleet *f, struct proc *p, struct err *e)
+{
+	_Static_assert(FLEET_LINES == BOARD_LINES, "a line for each process");
+	for (unsigned i = 0; i < FLEET_LINES; i++)
+		if (!f->lines[i]) {
+			p->line = i;
+			f->lines[i] = true;
+			board_reset(f->board, i);
+			return 0;
+		}
+	return err_set(e, "more than %d worker processes", FLEET_LINES);
+}
+
+static int
+open_trace(struct proc *p, struct err *e)
+{
+	p->trace_fd = memfd_create("shoal-trace", MFD_CLOEXEC);
+	if (p->trace_fd < 0 || fcntl(p->trace_fd, F_SETFL, O_APPEND) < 0)
+		return err_errno(e, "memfd");
+	return 0;
+}
+
+static struct proc *
+create(struct fleet *f, struct generation *g, unsigned slot, unsigned epoch, struct err *e)
+{
+	struct proc *p = calloc(1, sizeof(*p));
+
+	if (p == NULL) {
+		err_set(e, "out of memory");
+		return NULL;
+	}
+	*p = (struct proc){.fleet = f,
+	    .slot = slot,
+	    .epoch = epoch,
+	    .channel = -1,
+	    .seg_fd = -1,
+	    .trace_fd = -1,
+	    .born_ms = clock_ms()};
+	p->since_ms = p->born_ms;
+	if (take_line(f, p, e) < 0) {
+		free(p);
+		return NULL;
+	}
+	p->gen = generation_ref(g);
+	p->next = f->procs;
+	f->procs = p;
+	p->timer = evtimer_new(f->base, on_timer, p);
+	p->seg = seg_create(slot, g->number, epoch, &p->seg_fd, e);
+	if (p->seg != NULL && p->timer != NULL && open_trace(p, e) == 0)
+		return p;
+	if (p->timer == NULL)
+		err_set(e, "out of memory");
+	proc_destroy(p);
+	return NULL;
+}
+
+static int
+execute(struct proc *p, int theirs, struct err *e)
+{
+	struct fleet *f = p->fleet;
+	struct heritage *h = &p->gen->heritage;
+	char title[256];
+	AUTO_FD int conf_fd = -1;
+	pid_t pid;
+
+	h->role = ROLE_WORKER;
+	h->slot = p->slot;
+	h->epoch = p->epoch;
+	h->line = p->line;
+	h->parked = p->parked;
+	h->workers = f->wanted;
+	conf_fd = heritage_write(h, e);
+	if (conf_fd < 0)
+		return -1;
+	snprintf(title, sizeof(title), "shoal: worker %u [%.200s]", p->slot,
+	    conf_instance_name(&h->conf));
+	f->spawn.title = title;
+	f->spawn.env = p->gen->env;
+	pid = spawn_worker(
+	    &f->spawn, &(struct spawn_fds){theirs, conf_fd, p->seg_fd, p->trace_fd}, e);
+	if (pid < 0)
+		return -1;
+	p->pid = pid;
+	return 0;
+}
+
+static bool
+has_mold(const struct generation *g)
+{
+	return g->mold != NULL && g->mold->state == MOLD_PROVEN;
+}
+
+struct proc *
+proc_start(struct fleet *f, struct generation *g, unsigned slot, unsigned epoch,
+    bool parked, struct err *e)
+{
+	struct proc *p = create(f, g, slot, epoch, e);
+	int64_t limit = g->heritage.conf.load_timeout;
+	struct timeval tv = {.tv_sec = limit / 1000, .tv_usec = (limit % 1000) * 1000};
+	int pair[2];
+
+	if (p == NULL)
+		return NULL;
+	p->parked = parked;
+	if (msg_pair(pair, e) < 0) {
+		proc_destroy(p);
+		return NULL;
+	}
+	AUTO_FD int theirs = pair[1];
+	proc_channel_open(p, pair[0]);
+	if ((has_mold(g) ? mold_fork(g->mold, p, theirs, e) : execute(p, theirs, e)) < 0) {
+		proc_destroy(p);
+		return NULL;
+	}
+	if (limit > 0)
+		evtimer_add(p->timer, &tv);
+	log_debug("master", "worker started", "slot=%u pid=%d generation=%u", slot,
+	    (int)p->pid, g->number);
+	return p;
+}

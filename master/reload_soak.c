@@ -1,0 +1,60 @@
+/* The soak: are the new workers worse than the old ones were? SPDX-License-Identifier: MIT
+ */
+#include "master/clock.h"
+#include "master/master.h"
+#include "master/reload_job.h"
+
+#include <stdio.h>
+
+#define ENOUGH_REQUESTS 20 /* before a ratio says anything, except at the end */
+
+/* A worker's segment may hold anything: more errors than requests are as many. */
+static struct reload_tally
+tally(const struct master *m, const struct generation *g, bool others)
+{
+	struct reload_tally t = {0};
+
+	for (const struct proc *p = m->fleet.procs; p != NULL; p = p->next) {
+		uint64_t requests, errors;
+
+		if ((p->gen == g) == others)
+			continue;
+		requests = stat_get(p->seg, STAT_requests);
+		errors = stat_get(p->seg, STAT_responses_5xx);
+		t.requests += requests;
+		t.errors += MIN(errors, requests);
+	}
+	return t;
+}
+
+void
+reload_soak_start(struct reload *r)
+{
+	r->soak_ends_ms = clock_ms() + r->params.soak_ms;
+	r->old_before = tally(r->m, r->next, true);
+}
+
+static double
+ratio(struct reload_tally t)
+{
+	return t.requests > 0 ? (double)t.errors / (double)t.requests : 0;
+}
+
+bool
+reload_soak_bad(const struct reload *r, bool last, char *why, size_t max)
+{
+	struct reload_tally now = tally(r->m, r->next, false);
+	double old_ratio = ratio(r->old_before), new_ratio = ratio(now);
+
+	if (now.requests == 0 || (!last && now.requests < ENOUGH_REQUESTS))
+		return false;
+	if (new_ratio <= r->params.max_error_ratio || new_ratio <= old_ratio)
+		return false;
+	snprintf(why, max,
+	    "%llu of %llu requests of the new workers failed (%.1f %%, the old ones: %.1f "
+	    "%%, "
+	    "allowed: %.1f %%)",
+	    (unsigned long long)now.errors, (unsigned long long)now.requests,
+	    100 * new_ratio, 100 * old_ratio, 100 * r->params.max_error_ratio);
+	return true;
+}
