@@ -19,7 +19,6 @@ import subprocess
 import time
 from pathlib import Path
 
-import procfs
 import shoal_harness
 from waiting import wait_for
 

@@ -235,18 +235,9 @@ def test_without_reload_no_file_is_told(mold, site):
 
 # ---- Green threads ----
 
-SLEEPER = """
-import os, time
-def app(environ, start_response):
-    time.sleep(0.1)
-    start_response("200 OK", [])
-    return [str(os.getpid()).encode()]
-"""
-
-
 @pytest.mark.parametrize("library", ["eventlet", "gevent"])
-def test_green_forks_are_unsafe_unless_asked_for(mold, site, green_library, library):
-    reason = molded(mold(site(SLEEPER), "-k", green_library(library)))
+def test_green_forks_are_unsafe_unless_asked_for(mold, green_library, library):
+    reason = molded(mold("napper:app", "-k", green_library(library)))
     assert library in reason
 
 
@@ -260,8 +251,8 @@ def watched(pid):
 
 
 @pytest.mark.parametrize("library", ["eventlet", "gevent"])
-def test_green_workers_of_one_mold_have_a_hub_each(mold, site, green_library, library):
-    master = mold(site(SLEEPER), "-k", green_library(library), "--preload=on",
+def test_green_workers_of_one_mold_have_a_hub_each(mold, green_library, library):
+    master = mold("napper:app", "-k", green_library(library), "--preload=on",
                   "--warm-up", "/")
     assert molded(master) == ""
     before = watched(master.mold.pid)
