@@ -1,0 +1,111 @@
+/* How replies are shown. SPDX-License-Identifier: MIT */
+#include "master/cli/views.h"
+
+#define COLUMNS(c) .columns = (c), .n_columns = ARRAY_LEN(c)
+
+static const struct out_column status_fields[] = {
+    {"state", "state", VALUE_STATE},
+    {"ready", "ready", VALUE_PLAIN},
+    {"generation", "generation", VALUE_PLAIN},
+    {"started", "started", VALUE_TIME},
+    {"uptime", "uptime_s", VALUE_SECONDS},
+    {"master pid", "master.pid", VALUE_PLAIN},
+    {"master memory", "master.rss_bytes", VALUE_BYTES},
+    {"workers wanted", "workers.target", VALUE_PLAIN},
+    {"  ready", "workers.ready", VALUE_PLAIN},
+    {"  booting", "workers.booting", VALUE_PLAIN},
+    {"  draining", "workers.draining", VALUE_PLAIN},
+    {"  failed", "workers.failed", VALUE_PLAIN},
+    {"listeners", "listeners", VALUE_PLAIN},
+    {"last reload", "last_reload.job", VALUE_PLAIN},
+    {"  state", "last_reload.state", VALUE_STATE},
+    {"  at", "last_reload.at", VALUE_TIME},
+    {"  took", "last_reload.took_s", VALUE_SECONDS},
+    {"requests", "totals.requests", VALUE_PLAIN},
+    {"  5xx", "totals.errors_5xx", VALUE_PLAIN},
+    {"  sent", "totals.bytes_out", VALUE_BYTES},
+    {"requests (10 s)", "rates_10s.requests", VALUE_RATE},
+    {"  sent", "rates_10s.bytes_out", VALUE_BYTE_RATE},
+    {"  received", "rates_10s.bytes_in", VALUE_BYTE_RATE},
+    {"alerts", "alerts", VALUE_PLAIN},
+};
+const struct out_view view_status = {COLUMNS(status_fields)};
+
+static const struct out_column worker_columns[] = {
+    {"SLOT", "slot", VALUE_PLAIN},
+    {"PID", "pid", VALUE_PLAIN},
+    {"GEN", "generation", VALUE_PLAIN},
+    {"STATE", "state", VALUE_STATE},
+    {"AGE", "age_s", VALUE_SECONDS},
+    {"REQUESTS", "requests", VALUE_PLAIN},
+    {"IN", "in_flight", VALUE_PLAIN},
+    {"CONNS", "connections", VALUE_PLAIN},
+    {"RSS", "rss_bytes", VALUE_BYTES},
+    {"CPU", "cpu_s", VALUE_SECONDS},
+    {"BEAT", "heartbeat_age_s", VALUE_SECONDS},
+    {"RESTARTS", "restarts", VALUE_PLAIN},
+    {"LAST EXIT", "last_exit.reason", VALUE_PLAIN},
+};
+const struct out_view view_workers = {
+    .rows = "workers", .empty = "no workers", COLUMNS(worker_columns)};
+
+static const struct out_column listener_columns[] = {
+    {"NAME", "name", VALUE_PLAIN},
+    {"ADDRESS", "addr", VALUE_PLAIN},
+    {"TLS", "tls", VALUE_PLAIN},
+    {"FD", "fd", VALUE_PLAIN},
+    {"BACKLOG", "backlog", VALUE_PLAIN},
+    {"QUEUE", "accept_queue", VALUE_PLAIN},
+    {"MOST", "accept_queue_max", VALUE_PLAIN},
+    {"ACCEPTED", "accepted", VALUE_PLAIN},
+};
+const struct out_view view_listeners = {
+    .rows = "listeners", .empty = "no listeners", COLUMNS(listener_columns)};
+
+static const struct out_column inflight_columns[] = {
+    {"WORKER", "worker", VALUE_PLAIN},
+    {"ID", "id", VALUE_PLAIN},
+    {"AGE", "age_s", VALUE_SECONDS},
+    {"PHASE", "phase", VALUE_PLAIN},
+    {"CLIENT", "client", VALUE_PLAIN},
+    {"METHOD", "method", VALUE_PLAIN},
+    {"PATH", "path", VALUE_PLAIN},
+};
+const struct out_view view_inflight = {
+    .rows = "requests", .empty = "no requests in flight", COLUMNS(inflight_columns)};
+
+static const struct out_column job_columns[] = {
+    {"JOB", "job", VALUE_PLAIN},
+    {"KIND", "kind", VALUE_PLAIN},
+    {"STATE", "state", VALUE_STATE},
+    {"STARTED", "started", VALUE_TIME},
+    {"ENDED", "ended", VALUE_TIME},
+    {"FROM", "generation_from", VALUE_PLAIN},
+    {"TO", "generation_to", VALUE_PLAIN},
+    {"BY", "by.comm", VALUE_PLAIN},
+    {"STAGE", "stage", VALUE_PLAIN},
+    {"WHY", "why", VALUE_PLAIN},
+};
+const struct out_view view_jobs = {
+    .rows = "jobs", .empty = "no jobs yet", COLUMNS(job_columns)};
+
+static const struct out_column instance_columns[] = {
+    {"NAME", "name", VALUE_PLAIN},
+    {"STATE", "state", VALUE_STATE},
+    {"PID", "pid", VALUE_PLAIN},
+    {"GEN", "generation", VALUE_PLAIN},
+    {"WORKERS", "workers", VALUE_PLAIN},
+    {"UPTIME", "uptime_s", VALUE_SECONDS},
+    {"SOCKET", "socket", VALUE_PLAIN},
+};
+const struct out_view view_instances = {
+    .rows = "", .empty = "no instances", COLUMNS(instance_columns)};
+
+static const struct out_column error_columns[] = {
+    {"KEY", "path", VALUE_PLAIN},
+    {"LINE", "line", VALUE_PLAIN},
+    {"COLUMN", "column", VALUE_PLAIN},
+    {"WHAT", "message", VALUE_PLAIN},
+};
+const struct out_view view_errors = {
+    .rows = "errors", .empty = "no errors", COLUMNS(error_columns)};
