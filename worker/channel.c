@@ -9,6 +9,7 @@
 #include "worker/logw.h"
 #include "worker/net/drain.h"
 #include "worker/net/net.h"
+#include "worker/net/selfcheck.h"
 
 #include <errno.h>
 #include <stdatomic.h>
@@ -68,6 +69,28 @@ on_park(struct net *net)
 }
 
 static void
+on_checked(unsigned status, struct str text)
+{
+	struct {
+		struct msg_checked checked;
+		char text[256];
+	} answer = {.checked.status = status};
+
+	text.n = MIN(text.n, sizeof(answer.text));
+	memcpy(answer.text, text.p, text.n);
+	if (msg_send(HERITAGE_CHANNEL_FD, MSG_CHECKED, &answer,
+		offsetof(typeof(answer), text) + text.n, NULL, 0) < 0)
+		log_error("worker", "master did not hear of the check", "error=\"%s\"",
+		    strerror(errno));
+}
+
+static void
+on_check(struct net *net)
+{
+	selfcheck_start(net, (struct str){msg.payload, msg.n}, on_checked);
+}
+
+static void
 on_level(struct net *net)
 {
 	uint32_t level;
@@ -109,6 +132,7 @@ static const struct {
     {MSG_QUIT, on_quit},
     {MSG_PARK, on_park},
     {MSG_RESUME, drain_resume},
+    {MSG_CHECK, on_check},
     {MSG_LEVEL, on_level},
     {MSG_REOPEN, on_reopen},
 };

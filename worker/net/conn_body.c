@@ -129,20 +129,26 @@ answer_health(struct conn *c)
 {
 	struct req *r = c->req;
 	const char *path = c->net->conf->health_path;
+	const bool ends = net_service_ends(c->net);
+	struct str body = STR("ok\n");
 	char answer[256], date[32];
 	int n;
 
 	if (path == NULL || !str_eq(span_str(r->base, r->head.path), str_of(path)))
 		return false;
+	if (ends)
+		body = STR("draining\n");
 	http_date(date, r->start_unix);
 	n = snprintf(answer, sizeof(answer),
-	    "HTTP/1.1 200 OK\r\nDate: %.29s\r\nContent-Type: text/plain\r\n%s"
-	    "Content-Length: 3\r\n\r\nok\n",
-	    date, health_connection(r));
-	r->status = 200;
+	    "HTTP/1.1 %s\r\nDate: %.29s\r\nContent-Type: text/plain\r\n%s"
+	    "Content-Length: %zu\r\n\r\n%s",
+	    ends ? "503 Service Unavailable" : "200 OK", date, health_connection(r), body.n,
+	    body.p);
+	r->status = ends ? 503 : 200;
 	r->finished = true;
 	/* A body behind HEAD would be read as the next answer (RFC 9112 6.3). */
-	out_push_own(r, answer, (size_t)n - 3, (size_t)n - (req_is_head(r) ? 3 : 0));
+	out_push_own(
+	    r, answer, (size_t)n - body.n, (size_t)n - (req_is_head(r) ? body.n : 0));
 	conn_flush(c);
 	return true;
 }

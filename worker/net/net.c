@@ -13,6 +13,7 @@
 #include "worker/net/inflight.h"
 #include "worker/net/listener.h"
 #include "worker/net/req_io.h"
+#include "worker/net/selfcheck.h"
 #include "worker/worker.h"
 
 #include <errno.h>
@@ -40,6 +41,13 @@ refresh_wall(struct net *net)
 	clock_gettime(CLOCK_REALTIME, &ts);
 	net->wall_us = (int64_t)ts.tv_sec * 1000000 + ts.tv_nsec / 1000 -
 		       (int64_t)(net_read_clock(net) / 1000);
+}
+
+bool
+net_service_ends(const struct net *net)
+{
+	return net->service_ends ||
+	       atomic_load_explicit(&net->board->draining, memory_order_relaxed) != 0;
 }
 
 void
@@ -92,7 +100,7 @@ measure_lag(struct net *net)
 {
 	const uint64_t now = net->now_ns;
 
-	if (net->tick_due_ns != 0 && now > net->tick_due_ns)
+	if (now > net->tick_due_ns)
 		net->lag_ns = MAX(net->lag_ns, now - net->tick_due_ns);
 	net->tick_due_ns += TICK_NS;
 	if (net->tick_due_ns < now)
@@ -212,6 +220,7 @@ loop_configure(struct net *net, struct err *e)
 	event_assign(&net->tick_ev, net->base, -1, EV_PERSIST, on_tick, net);
 	event_add(&net->wake_ev, NULL);
 	event_add(&net->tick_ev, &tick);
+	net->tick_due_ns = net_read_clock(net) + TICK_NS;
 	return 0;
 }
 
@@ -256,6 +265,7 @@ net_finish(struct net *net)
 {
 	listeners_close(net);
 	free(net->listeners);
+	selfchecks_finish(net);
 	conns_free_doomed(net);
 	req_pool_free(net);
 	while (net->free_buffers != NULL) {

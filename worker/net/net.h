@@ -15,6 +15,7 @@ struct board;
 struct conn;
 struct listener;
 struct req;
+struct selfcheck;
 struct tls_context;
 struct worker;
 
@@ -79,12 +80,13 @@ struct net {
 	uint64_t accept_warned_ns;
 
 	/* Stepping back (drain.h) */
-	_Atomic bool announcing; /* answers say Connection: close */
-	bool draining;           /* towards the end of this worker */
-	bool service_ends;       /* and nobody else accepts in its place */
-	bool held;               /* parked by the master: accepts nothing */
-	uint64_t idle_ns;        /* while announcing: a silent connection's time */
-	bool quit;               /* leave the loop */
+	_Atomic bool announcing;      /* answers say Connection: close */
+	bool draining;                /* towards the end of this worker */
+	bool service_ends;            /* and nobody else accepts in its place */
+	bool held;                    /* parked by the master: accepts nothing */
+	struct selfcheck *selfchecks; /* owned list */
+	uint64_t idle_ns;             /* while announcing: a silent connection's time */
+	bool quit;                    /* leave the loop */
 	uint64_t drain_deadline_ns;
 	bool stop_sent;        /* ops->stop() was called */
 	_Atomic bool app_gone; /* the application threads have returned */
@@ -101,6 +103,10 @@ NODISCARD int net_init(
 void net_finish(struct net *net);
 /* Runs until the drain is over and the application threads are gone. */
 void net_run(struct net *net);
+
+/* The instance, not just this worker, is on its way out: load balancers should leave. A
+ * worker that is replaced or parked says nothing of the kind, others answer for it. */
+bool net_service_ends(const struct net *net);
 
 /* Any thread, also from a signal handler. */
 void net_wake(struct net *net);

@@ -38,7 +38,8 @@ req_create(struct conn *c)
 	r->conn = c;
 	r->listener = c->listener;
 	r->peer = c->peer;
-	r->tls = r->https = c->t.tls != NULL;
+	r->tls = c->t.tls != NULL;
+	r->https = c->listener->tls; /* a self-check is plain everywhere */
 	r->conn_fd = c->t.fd;
 	r->keepalive_seq = c->served++;
 	r->start_ns = net_now(net);

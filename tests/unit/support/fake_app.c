@@ -20,9 +20,11 @@ struct job {
 /* What a request needs to go on where it left. */
 struct progress {
 	uint64_t sent, total, read;
+	bool close; /* the head said so */
 };
 
 struct fake_counts fake_counts;
+_Atomic int fake_stall_ms;
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t wake = PTHREAD_COND_INITIALIZER;
 static struct job *first, **last = &first;
@@ -77,6 +79,10 @@ ops_release(void *owner)
 static void
 ops_flush(void)
 {
+	int stall = atomic_exchange(&fake_stall_ms, 0);
+
+	if (stall > 0)
+		poll(NULL, 0, stall);
 	pthread_mutex_lock(&lock);
 	if (first != NULL)
 		pthread_cond_signal(&wake);
@@ -104,7 +110,12 @@ static void
 put_head(struct req *r, const char *fields)
 {
 	char head[256];
-	int n = snprintf(head, sizeof(head), "HTTP/1.1 200 OK\r\n%s\r\n", fields);
+	struct progress *p = r->app;
+	int n;
+
+	p->close = !req_may_persist(r);
+	n = snprintf(head, sizeof(head), "HTTP/1.1 200 OK\r\n%s%s\r\n", fields,
+	    p->close ? "Connection: close\r\n" : "");
 
 	r->status = 200;
 	r->answering = true;
@@ -122,7 +133,11 @@ put_body(struct req *r, const char *p, size_t n)
 static void
 finish(struct req *r, unsigned flags)
 {
-	free(r->app);
+	struct progress *p = r->app;
+
+	if (p->close)
+		flags |= REQ_CLOSE;
+	free(p);
 	r->app = NULL;
 	if (!(flags & REQ_NEEDS_END))
 		atomic_fetch_add(&fake_counts.done, 1);
@@ -193,7 +208,7 @@ run_start(struct req *r)
 {
 	struct progress *p = calloc(1, sizeof(*p));
 
-	req_taken(r, 0);
+	req_taken(r, FAKE_THREAD);
 	r->app = p;
 	if (is(r, "/big")) {
 		p->total = 8u << 20;
@@ -213,10 +228,11 @@ run_start(struct req *r)
 		put_body(r, "12345", 5);
 		finish(r, REQ_ABORT);
 	} else if (is(r, "/borrow")) {
-		put_head(r, "Content-Length: 1048576\r\n");
-		if (req_out_borrow(
-			r, OUT_BODY, block, sizeof(block), &fake_counts.released) < 0)
-			abort();
+		put_head(r, "Content-Length: 16777216\r\n");
+		for (int i = 0; i < 16; i++)
+			if (req_out_borrow(r, OUT_BODY, block, sizeof(block),
+				&fake_counts.released) < 0)
+				abort();
 		finish(r, 0);
 	} else {
 		put_head(r, "Content-Length: 5\r\n");
