@@ -40,6 +40,11 @@
 		.name = (n), .kind = COMPAT_HOOK                                           \
 	}
 
+#define WORKER_HOOK(n)                                                                     \
+	{                                                                                  \
+		.name = (n), .kind = COMPAT_HOOK, .called = true                           \
+	}
+
 static const struct compat table[] = {
     /* gunicorn's other names */
     ALIAS("log-file", NULL, error_logfile),
@@ -140,15 +145,15 @@ static const struct compat table[] = {
     HOOK("on-reload"),
     HOOK("when-ready"),
     HOOK("pre-fork"),
-    HOOK("post-fork"),
-    HOOK("post-worker-init"),
-    HOOK("worker-int"),
-    HOOK("worker-abort"),
+    WORKER_HOOK("post-fork"),
+    WORKER_HOOK("post-worker-init"),
+    WORKER_HOOK("worker-int"),
+    WORKER_HOOK("worker-abort"),
     HOOK("pre-exec"),
-    HOOK("pre-request"),
-    HOOK("post-request"),
+    WORKER_HOOK("pre-request"),
+    WORKER_HOOK("post-request"),
     HOOK("child-exit"),
-    HOOK("worker-exit"),
+    WORKER_HOOK("worker-exit"),
     HOOK("nworkers-changed"),
     HOOK("on-exit"),
     HOOK("ssl-context"),

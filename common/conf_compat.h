@@ -18,6 +18,7 @@ struct compat {
 	const char *setting; /* gunicorn's name in a file where it differs, or NULL */
 	enum compat_kind kind;
 	bool takes_value;
+	bool called;          /* HOOK: by the workers */
 	enum conf_id id;      /* ALIAS */
 	const char *only;     /* IGNORE: the values that are accepted; NULL: any */
 	const char *unit;     /* ALIAS: what a plain number is counted in; NULL: as usual */

@@ -211,6 +211,10 @@ apply_setting(struct pyfile *f, const char *name, const json_t *value, struct er
 	}
 	if (is_off(value) || (k != NULL && k->kind == COMPAT_SILENT))
 		return 0;
+	if (k != NULL && k->kind == COMPAT_HOOK && k->called) {
+		f->c->hooks = f->c->hooks || value == NULL;
+		return 0;
+	}
 	if (k != NULL && k->kind == COMPAT_HOOK)
 		list = &f->hooks;
 	if (k != NULL)
@@ -273,7 +277,7 @@ conf_pyfile_load(struct conf *c, const char *path, const char *python,
 	if (rc == 0) {
 		notice_names(
 		    &f, &f.unsupported, "settings without effect in this version", notices);
-		notice_names(&f, &f.hooks, "server hooks are not called", notices);
+		notice_names(&f, &f.hooks, "hooks of the master are not called", notices);
 		notice_names(&f, &f.unknown, "names that are no setting", notices);
 	}
 	strlist_finish(&f.unsupported);

@@ -265,8 +265,9 @@ static const struct {
     {{A("a:b", "--reload-engine", "poll")},
 	"--reload-engine poll (command line): has no effect: files are watched with "
 	"inotify"},
-    {{A("a:b"), .py = "def post_fork(server, worker):\n    pass\n"},
-	"gunicorn.conf.py: server hooks are not called: post_fork"},
+    {{A("a:b"), .py = "def post_fork(server, worker):\n    pass\n"}, NULL},
+    {{A("a:b"), .py = "on_exit = when_ready = pre_request = lambda *a: None\n"},
+	"gunicorn.conf.py: hooks of the master are not called: on_exit, when_ready"},
     {{A("a:b"), .py = "worker_tmp_dir = '/x'\nreload_engine = 'poll'\nspew = False\n"},
 	"gunicorn.conf.py: settings without effect in this version: worker_tmp_dir, "
 	"reload_engine"},
@@ -289,6 +290,35 @@ test_notices(void **state)
 		assert_int_equal(action.notices.n, noticed[i].notice != NULL);
 		if (noticed[i].notice != NULL)
 			assert_string_equal(action.notices.v[0], noticed[i].notice);
+		conf_finish(&c);
+		conf_action_finish(&action);
+	}
+}
+
+/* Workers read the file again only when there is something in it that they call. */
+static void
+test_hooks(void **state)
+{
+	static const struct {
+		const char *py;
+		bool hooks;
+	} files[] = {
+	    {"timeout = 3\n", false},
+	    {"def on_starting(server):\n    pass\n", false},
+	    {"post_fork = None\n", false},
+	    {"def pre_request(worker, req):\n    pass\n", true},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(files); i++) {
+		struct input in = {A("a:b"), .py = files[i].py};
+		struct conf_action action;
+		struct conf c;
+		struct err e;
+
+		assert_int_equal(load(&c, &in, &action, &e), 0);
+		assert_int_equal(c.hooks, files[i].hooks);
+		assert_int_equal(c.config_file[0], '/');
 		conf_finish(&c);
 		conf_action_finish(&action);
 	}
@@ -376,6 +406,7 @@ main(void)
 	    cmocka_unit_test(test_apps),
 	    cmocka_unit_test(test_actions),
 	    cmocka_unit_test(test_notices),
+	    cmocka_unit_test(test_hooks),
 	    cmocka_unit_test(test_python_file),
 	    cmocka_unit_test(test_tls_path),
 	    cmocka_unit_test(test_control_path),

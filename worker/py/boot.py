@@ -180,7 +180,9 @@ def buffer_lines():
         sys.stdout.reconfigure(line_buffering=True)
 
 
-def load(spec, chdir, pythonpath, env, factory, middleware, green, threads, switch_interval):
+def load(
+    spec, chdir, pythonpath, env, factory, middleware, green, threads, switch_interval, number
+):
     for item in env:
         key, _, value = item.partition("=")
         os.environ[key] = value
@@ -188,6 +190,7 @@ def load(spec, chdir, pythonpath, env, factory, middleware, green, threads, swit
     if green:
         green_patch(green)
     buffer_lines()
+    hooks_before_app(number)  # gunicorn.py
     app = wrap(find_app(spec, factory), middleware)
     if threads > 1 and switch_interval > 0:
         sys.setswitchinterval(switch_interval)

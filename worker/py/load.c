@@ -5,6 +5,7 @@
 #include "common/conf_compat.h"
 #include "worker/py/environ.h"
 #include "worker/py/files.h"
+#include "worker/py/gunicorn.h"
 
 #include <stdarg.h>
 
@@ -18,6 +19,10 @@ static const char files_source[] = {
 #include "files_py.inc"
     , 0};
 
+static const char gunicorn_source[] = {
+#include "gunicorn_py.inc"
+    , 0};
+
 /* All in one namespace, in this order. */
 static const struct {
 	const char *source, *name;
@@ -25,6 +30,7 @@ static const struct {
     {boot_source, "<shoal boot.py>"},
     {mold_source, "<shoal mold.py>"},
     {files_source, "<shoal files.py>"},
+    {gunicorn_source, "<shoal gunicorn.py>"},
 };
 
 static int
@@ -88,8 +94,8 @@ load_list(const struct strlist *list)
 	return l;
 }
 
-static PyObject *
-text_or_none(const char *s)
+PyObject *
+load_text(const char *s)
 {
 	if (s == NULL)
 		Py_RETURN_NONE;
@@ -101,11 +107,13 @@ load_app(struct state *st)
 {
 	const struct conf *c = st->conf;
 
-	st->app = state_call_boot(st, "load", "(NNNNONNnd)", text_or_none(c->app),
-	    text_or_none(c->chdir), text_or_none(c->pythonpath), load_list(&c->env),
+	if (gunicorn_configure(st) < 0)
+		return -1;
+	st->app = state_call_boot(st, "load", "(NNNNONNndN)", load_text(c->app),
+	    load_text(c->chdir), load_text(c->pythonpath), load_list(&c->env),
 	    c->factory ? Py_True : Py_False, load_list(&c->middleware),
-	    text_or_none(conf_compat_green(c)), (Py_ssize_t)c->threads,
-	    (double)c->switch_interval / 1000);
+	    load_text(conf_compat_green(c)), (Py_ssize_t)c->threads,
+	    (double)c->switch_interval / 1000, gunicorn_number(st));
 	if (st->app == NULL)
 		return -1;
 	st->context = PyContext_CopyCurrent();

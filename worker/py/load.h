@@ -9,5 +9,7 @@ NODISCARD int load_boot(struct state *st);
 NODISCARD int load_app(struct state *st);
 /* A new list of str. NULL: exception. */
 PyObject *load_list(const struct strlist *list);
+/* str or None: new reference. */
+PyObject *load_text(const char *s);
 /* What the operator should read about the pending exception: new str or NULL; cleared. */
 PyObject *load_describe_failure(struct state *st);

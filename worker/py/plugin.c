@@ -8,6 +8,7 @@
 #include "worker/py/face.h"
 #include "worker/py/files.h"
 #include "worker/py/filewrapper.h"
+#include "worker/py/gunicorn.h"
 #include "worker/py/input.h"
 #include "worker/py/interp.h"
 #include "worker/py/load.h"
@@ -42,6 +43,16 @@ fail_with_text(struct worker *w, PyObject *text)
 	worker_fail(w, (struct str){p, (size_t)n});
 }
 
+/* Of a load: the hook of a worker's end is called for it, too. */
+static _Noreturn void
+fail_to_load(struct state *st)
+{
+	PyObject *text = load_describe_failure(st);
+
+	gunicorn_end(st);
+	fail_with_text(st->worker, text);
+}
+
 static _Noreturn void
 fail_with_err(struct worker *w, const struct err *e)
 {
@@ -52,14 +63,16 @@ fail_with_err(struct worker *w, const struct err *e)
 static int
 load(struct state *st)
 {
+	const bool mold = st->worker->heritage.role == ROLE_MOLD;
+
 	if (load_app(st) < 0)
 		return -1;
 	if (st->conf->reload)
 		files_tell(st);
-	if (st->worker->heritage.role == ROLE_WORKER)
-		return 0;
 	/* What was prepared is the mold's: the worker's numbers are in it. */
-	return mold_run(st) < 0 || environ_prepare(st) < 0 ? -1 : 0;
+	if (mold && (mold_run(st) < 0 || environ_prepare(st) < 0))
+		return -1;
+	return gunicorn_start(st, mold);
 }
 
 /* From load to _exit, with the GIL. */
@@ -74,11 +87,12 @@ run_worker(struct state *st, struct worker *w)
 	st->eventlet =
 	    st->conf->compat != NULL && strcmp(st->conf->compat, "eventlet") == 0;
 	if (load(st) < 0 || (st->conf->reload && files_start(st) < 0))
-		fail_with_text(w, load_describe_failure(st));
+		fail_to_load(st);
 	st->id_prefix_len = (unsigned)snprintf(st->id_prefix, sizeof(st->id_prefix),
 	    "%x-%x-", (unsigned)getpid(), w->heritage.epoch);
 	if (executor_run(st, &e) < 0)
 		fail_with_err(w, &e);
+	gunicorn_end(st); /* while there are logs and a configuration */
 	worker_finish(w);
 	ended = state_call_boot(st, "end", "()");
 	if (ended == NULL)
