@@ -6,8 +6,6 @@
 #include "master/trace.h"
 #include "master/trace_parse.h"
 
-#include <signal.h>
-#include <sys/wait.h>
 #include <time.h>
 
 #define REQUESTS_MAX 32
@@ -28,11 +26,11 @@ crashes_finish(struct crashes *cs)
 
 /* null: the cgroup does not say. */
 static json_t *
-killed_for_memory(struct crashes *cs, int status)
+killed_for_memory(struct crashes *cs, const char *cause)
 {
 	int64_t before = cs->oom_kills, now;
 
-	if (!WIFSIGNALED(status) || WTERMSIG(status) != SIGKILL)
+	if (strcmp(cause, "signal=SIGKILL") != 0)
 		return json_false();
 	now = procfs_oom_kills();
 	cs->oom_kills = now;
@@ -50,7 +48,7 @@ list_requests(const struct crash *c, unsigned *total)
 	for (size_t i = 0; c->seg != NULL && i < SEG_INFLIGHT; i++)
 		if (inflight_read(c->seg, i, now_ns, &f) && (*total)++ < REQUESTS_MAX)
 			json_array_append_new(
-			    list, inflight_to_json(&f, c->report.slot, c->epoch));
+			    list, inflight_to_json(&f, c->slot, c->epoch));
 	return list;
 }
 
@@ -72,19 +70,16 @@ crashes_add(struct crashes *cs, const struct crash *c)
 	json_t *requests;
 	struct timespec now;
 	unsigned n_requests;
-	char cause[64];
 
 	clock_gettime(CLOCK_REALTIME, &now);
-	report_cause(c->report.status, cause, sizeof(cause));
 	requests = list_requests(c, &n_requests);
 	cs->total++;
 	json_decref(*at);
 	*at = json_pack("{s:f, s:i, s:i, s:i, s:i, s:s, s:s, s:f, s:o, s:o, s:i, s:o}", "t",
-	    (double)now.tv_sec + (double)now.tv_nsec / 1e9, "slot", (int)c->report.slot,
-	    "pid", (int)c->report.pid, "epoch", (int)c->epoch, "generation",
-	    (int)c->generation, "cause", cause, "reason", c->reason, "lived_s",
-	    (double)c->report.life_ms / 1000, "oom",
-	    killed_for_memory(cs, c->report.status), "requests", requests, "requests_total",
+	    (double)now.tv_sec + (double)now.tv_nsec / 1e9, "slot", (int)c->slot, "pid",
+	    (int)c->pid, "epoch", (int)c->epoch, "generation", (int)c->generation, "cause",
+	    c->cause, "reason", c->reason, "lived_s", (double)c->lived_ms / 1000, "oom",
+	    killed_for_memory(cs, c->cause), "requests", requests, "requests_total",
 	    (int)n_requests, "threads", last_stack(c));
 	return *at;
 }

@@ -2,9 +2,10 @@
  * last fifty. SPDX-License-Identifier: MIT */
 #pragma once
 
-#include "master/report.h"
+#include "common/seg.h"
 
 #include <jansson.h>
+#include <sys/types.h>
 
 #define CRASHES_KEPT 50
 
@@ -16,8 +17,10 @@ struct crashes {
 
 /* What is known at the reaping. */
 struct crash {
-	struct report report;
-	unsigned epoch, generation;
+	unsigned slot, epoch, generation;
+	pid_t pid;
+	int64_t lived_ms;
+	const char *cause;  /* as report_cause() */
 	const char *reason; /* as last_exit.reason: "crashed" */
 	const struct seg *seg;
 	int trace_fd; /* -1: none */

@@ -7,6 +7,7 @@
 #include "common/log.h"
 #include "common/title.h"
 #include "master/daemon.h"
+#include "master/minder.h"
 #include "master/mold.h"
 #include "master/notify.h"
 #include "master/preflight.h"
@@ -33,13 +34,6 @@ master_conf(const struct master *m)
 	return &m->fleet.gen->heritage.conf;
 }
 
-static json_t *
-proc_to_event(const struct proc *p)
-{
-	return json_pack("{s:i, s:i, s:i, s:i}", "slot", (int)p->slot, "pid", (int)p->pid,
-	    "generation", (int)p->gen->number, "epoch", (int)p->epoch);
-}
-
 static void
 on_ready(void *ctx, struct proc *p)
 {
@@ -50,7 +44,7 @@ on_ready(void *ctx, struct proc *p)
 		fleet_stop_now(&m->fleet);
 		return;
 	}
-	events_emit(&m->events, "worker.ready", proc_to_event(p));
+	events_emit(&m->events, "worker.ready", minder_name(p));
 	if (!m->up) {
 		m->up = true;
 		notify_send("READY=1\nMAINPID=%d", (int)getpid());
@@ -106,12 +100,8 @@ static void
 on_gone(void *ctx, struct proc *p, const char *cause)
 {
 	struct master *m = ctx;
-	json_t *data = proc_to_event(p);
 
-	json_object_set_new(data, "cause", json_string(cause));
-	json_object_set_new(data, "reason", json_string(proc_reason_name(p->reason)));
-	json_object_set_new(data, "expected", json_boolean(p->expected));
-	events_emit(&m->events, "worker.exit", data);
+	minder_on_gone(m->minder, p, cause);
 	reload_on_gone(m, p);
 	tell_status(m);
 }
@@ -126,7 +116,7 @@ static void
 on_overdue(void *ctx, struct proc *p, bool stuck, struct str text)
 {
 	struct master *m = ctx;
-	json_t *data = proc_to_event(p);
+	json_t *data = minder_name(p);
 
 	json_object_set_new(data, "text", json_stringn(text.p, text.n));
 	events_emit(&m->events, stuck ? "worker.stuck" : "worker.overdue", data);

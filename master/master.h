@@ -23,6 +23,7 @@ enum master_exit {
 
 struct ctl;
 struct event_base;
+struct minder;
 struct reload;
 
 struct master {
@@ -46,6 +47,7 @@ struct master {
 	struct jobs jobs;
 	struct ctl *ctl;       /* owned; NULL: no control socket */
 	struct reload *reload; /* owned */
+	struct minder *minder; /* owned */
 	unsigned last_generation;
 	double started; /* Unix time */
 	bool up;        /* a worker has been ready */

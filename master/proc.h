@@ -5,6 +5,7 @@
 #include "common/seg.h"
 #include "master/generation.h"
 #include "master/life.h"
+#include "master/minded.h"
 
 #include <sys/types.h>
 
@@ -52,6 +53,7 @@ struct proc {
 	int kill_signal;          /* to be sent as soon as the pid is known; 0: none */
 	struct str failure;       /* borrowed, while on_failed runs */
 	bool refused;             /* the same: it is the options, not the application */
+	struct minded minded;     /* the minder's */
 };
 
 /* Starts a process; it is in fleet->procs until it is reaped. From the generation's mold

@@ -4,13 +4,8 @@
 #pragma once
 
 #include "common/conf.h"
+#include "master/minded.h"
 #include "master/proc.h"
-
-/* What one worker is measured by; 0: no limit. */
-struct recycle_limits {
-	uint64_t max_requests;
-	int64_t max_age_ms, max_rss;
-};
 
 /* `random`: two independent numbers. */
 void recycle_draw(

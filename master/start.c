@@ -5,6 +5,7 @@
 #include "common/log.h"
 #include "master/daemon.h"
 #include "master/env.h"
+#include "master/minder.h"
 #include "master/reload.h"
 
 #include <event2/event.h>
@@ -154,7 +155,7 @@ start_all(struct master *m, struct err *e)
 		return EXIT_CONFIG;
 	if (events_init(&m->events, 1, e) < 0)
 		return EXIT_BROKEN;
-	if (open_loop(m, e) < 0)
+	if (open_loop(m, e) < 0 || minder_open(&m->minder, m, e) < 0)
 		return EXIT_BROKEN;
 	if (!m->check) {
 		if (listeners_open(&m->listeners, c, &m->privs, e) < 0)
@@ -173,6 +174,7 @@ void
 start_undo(struct master *m)
 {
 	reload_close(m);
+	minder_close(m->minder);
 	fleet_finish(&m->fleet);
 	listeners_close(&m->listeners);
 	pidfile_close(&m->pidfile);

@@ -208,7 +208,10 @@ test_crash(void **state)
 	struct worker *w = *state;
 	static struct crashes cs;
 	struct crash c = {
-	    .report = {.slot = 3, .pid = 99, .status = SIGSEGV, .life_ms = 1500},
+	    .slot = 3,
+	    .pid = 99,
+	    .cause = "signal=SIGSEGV",
+	    .lived_ms = 1500,
 	    .epoch = 2,
 	    .generation = 7,
 	    .reason = "crashed",
@@ -241,9 +244,9 @@ test_crash(void **state)
 	assert_int_equal(json_array_size(json_object_get(record, "threads")), 1);
 	/* The ring goes round; the newest come first. */
 	for (unsigned i = 0; i < CRASHES_KEPT + 10; i++) {
-		c.report.slot = i % 2;
-		c.report.pid = 1000 + (pid_t)i;
-		c.report.status = SIGKILL;
+		c.slot = i % 2;
+		c.pid = 1000 + (pid_t)i;
+		c.cause = "signal=SIGKILL";
 		assert_non_null(crashes_add(&cs, &c));
 	}
 	assert_int_equal(cs.total, CRASHES_KEPT + 11);

@@ -1,0 +1,43 @@
+/* Looks at every worker five times a second: busy or idle, alive or hung, due to be
+ * recycled; keeps what the instance knows about itself. SPDX-License-Identifier: MIT */
+#pragma once
+
+#include "master/crashes.h"
+#include "master/history.h"
+#include "master/listeners.h"
+#include "master/recycler.h"
+#include "master/totals.h"
+#include "master/trace.h"
+
+/* Short lives in a row that make a crash loop. */
+#define MINDER_CRASH_LOOP 3
+
+struct event;
+struct master;
+struct proc;
+
+struct minder {
+	struct master *master; /* borrowed */
+	struct event *tick;    /* owned */
+	struct totals totals;
+	struct history *history; /* owned */
+	struct tracer tracer;
+	struct crashes crashes;
+	struct recycler recycler;
+	const struct seg **live; /* owned; room for `capacity` */
+	size_t capacity;
+	int64_t ticked_ms, awake_ms;       /* the last tick; since when on time */
+	unsigned queue_max[LISTENERS_MAX]; /* longest accept queue seen */
+	bool queue_full[LISTENERS_MAX];    /* it was full a second ago */
+};
+
+/* Needs master->base and master->events. */
+NODISCARD int minder_open(struct minder **m, struct master *master, struct err *e);
+void minder_close(struct minder *m);
+/* A worker was reaped, its segment is still there: counts, crash record, events. cause as
+ * report_cause(). */
+void minder_on_gone(struct minder *m, struct proc *p, const char *cause);
+/* The numbers of now. */
+void minder_take(struct minder *m, struct totals_snapshot *out);
+/* {"slot","pid","generation","epoch"}: how every event names a worker. New reference. */
+json_t *minder_name(const struct proc *p);
