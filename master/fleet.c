@@ -238,12 +238,20 @@ fleet_start_beside(struct fleet *f, unsigned slot, struct generation *g,
 }
 
 static void
-retire(struct fleet *f, struct proc *p, enum proc_reason why, bool park)
+retire(struct fleet *f, struct proc *p, enum proc_reason why, int64_t graceful_ms)
 {
-	if (park)
-		proc_park(p, true);
+	if (graceful_ms < 0)
+		graceful_ms = f->gen->heritage.conf.graceful_timeout;
+	proc_drain(p, why, graceful_ms, FLEET_IDLE_MS);
+}
+
+static void
+replace(struct fleet *f, struct proc *old, const struct proc *new)
+{
+	if (new->park_old)
+		proc_park(old, true);
 	else
-		proc_drain(p, why, f->gen->heritage.conf.graceful_timeout, FLEET_IDLE_MS);
+		retire(f, old, new->why_old, new->drain_old_ms);
 }
 
 void
@@ -258,9 +266,9 @@ fleet_take_over(struct fleet *f, struct proc *p)
 	if (p->state == LIFE_PARKED)
 		proc_resume(p);
 	if (old != NULL && old != p)
-		retire(f, old, p->why_old, p->park_old);
+		replace(f, old, p);
 	if (p->slot >= f->wanted) /* scaled away while it was coming */
-		retire(f, p, PROC_SCALED_DOWN, false);
+		retire(f, p, PROC_SCALED_DOWN, -1);
 }
 
 void
@@ -289,7 +297,7 @@ drop_slot(struct fleet *f, unsigned i)
 	if (s->coming != NULL)
 		proc_end(s->coming, PROC_SCALED_DOWN);
 	if (s->serving != NULL)
-		retire(f, s->serving, PROC_SCALED_DOWN, false);
+		retire(f, s->serving, PROC_SCALED_DOWN, -1);
 }
 
 void

@@ -6,6 +6,7 @@
 #include "common/conf_load.h"
 #include "common/log.h"
 #include "common/title.h"
+#include "master/chores.h"
 #include "master/daemon.h"
 #include "master/minder.h"
 #include "master/mold.h"
@@ -53,6 +54,7 @@ on_ready(void *ctx, struct proc *p)
 	}
 	tell_status(m);
 	reload_on_ready(m, p);
+	chores_on_ready(m, p);
 }
 
 /* At the first start nobody serves yet, so there is nothing to keep up. */
@@ -83,6 +85,7 @@ on_failed(void *ctx, struct proc *p)
 	}
 	log_text(LOG_LVL_ERROR, "master", "application not loaded", p->failure);
 	reload_on_failed(m, p);
+	chores_on_failed(m, p);
 }
 
 static void
@@ -103,6 +106,7 @@ on_gone(void *ctx, struct proc *p, const char *cause)
 
 	minder_on_gone(m->minder, p, cause);
 	reload_on_gone(m, p);
+	chores_on_gone(m, p);
 	tell_status(m);
 }
 
@@ -158,6 +162,12 @@ static const struct fleet_events fleet_callbacks = {
 void
 master_stop(struct master *m)
 {
+	master_stop_within(m, master_conf(m)->graceful_timeout);
+}
+
+void
+master_stop_within(struct master *m, int64_t graceful_ms)
+{
 	if (m->stopping) {
 		master_stop_now(m);
 		return;
@@ -169,7 +179,7 @@ master_stop(struct master *m)
 	events_emit(&m->events, "server.stopping", NULL);
 	reload_abandon(m);
 	listeners_refuse(&m->listeners);
-	fleet_stop(&m->fleet, master_conf(m)->graceful_timeout);
+	fleet_stop(&m->fleet, graceful_ms);
 }
 
 void

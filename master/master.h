@@ -21,6 +21,7 @@ enum master_exit {
 	EXIT_NO_LISTEN = 4 /* a listener could not be opened */
 };
 
+struct chores;
 struct ctl;
 struct event_base;
 struct minder;
@@ -48,6 +49,7 @@ struct master {
 	struct ctl *ctl;       /* owned; NULL: no control socket */
 	struct reload *reload; /* owned */
 	struct minder *minder; /* owned */
+	struct chores *chores; /* owned */
 	unsigned last_generation;
 	double started; /* Unix time */
 	bool up;        /* a worker has been ready */
@@ -60,6 +62,7 @@ int master_main(int argc, char **argv);
 
 /* TERM, INT: finish what is in hand; the second time: at once. */
 void master_stop(struct master *m);
+void master_stop_within(struct master *m, int64_t graceful_ms);
 void master_stop_now(struct master *m);
 void master_reopen_logs(struct master *m);
 /* The configuration of the generation that serves. Borrowed, until the next reload. */

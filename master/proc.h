@@ -48,6 +48,7 @@ struct proc {
 	bool parked;              /* it was started so */
 	bool park_old;            /* taking over parks who served, instead of draining */
 	enum proc_reason why_old; /* for who served */
+	int64_t drain_old_ms;     /* the same; -1: --graceful-timeout */
 	bool accept_rest;         /* a drain takes what waits in the accept queues first */
 	bool announce;            /* parking: answers say Connection: close */
 	int kill_signal;          /* to be sent as soon as the pid is known; 0: none */

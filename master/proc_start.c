@@ -73,6 +73,7 @@ create(struct fleet *f, struct generation *g, unsigned slot, unsigned epoch, str
 	    .channel = -1,
 	    .seg_fd = -1,
 	    .trace_fd = -1,
+	    .drain_old_ms = -1,
 	    .born_ms = clock_ms()};
 	p->since_ms = p->born_ms;
 	if (take_line(f, p, e) < 0) {

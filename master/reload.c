@@ -28,7 +28,7 @@ reload_arm(struct reload *r, int64_t ms)
 static void
 keep_previous(struct reload *r)
 {
-	int64_t ms = master_conf(r->m)->reload_keep;
+	int64_t ms = r->params.keep_ms;
 	struct timeval tv = {.tv_sec = ms / 1000, .tv_usec = (ms % 1000) * 1000};
 
 	event_del(r->keep_timer);
@@ -76,6 +76,8 @@ reload_end(struct reload *r, enum job_state state, const char *stage, const char
 	r->probe = NULL;
 	generation_unref(TAKE_PTR(r->next));
 	keep_previous(r);
+	if (state == JOB_DONE && !r->check_only)
+		snprintf(r->last_job, sizeof(r->last_job), "%s", j->id);
 	job_end(&r->m->jobs, j, state, stage, why, text);
 	announce_end(r, j);
 	free(TAKE_PTR(r->fail_text));

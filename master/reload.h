@@ -16,6 +16,7 @@ struct reload_params {
 	int64_t soak_ms;          /* 0: none */
 	unsigned canaries;        /* slots that go first and soak alone; 0: all */
 	double max_error_ratio;
+	int64_t keep_ms;      /* how long a rollback is possible afterwards */
 	char check_url[1024]; /* path; "": none */
 	char token[128];
 };
@@ -37,6 +38,8 @@ struct job *reload_rollback(
     struct master *m, const struct job_by *by, const char **busy, struct err *e);
 /* Takes back a reload that has not finished. -1: e. */
 NODISCARD int reload_cancel(struct master *m, struct job *j, struct err *e);
+/* Whether this job is the reload that runs, or the last one that was done. */
+bool reload_can_roll_back(const struct master *m, const char *job);
 /* Number of the generation `rollback` would go to; 0: none. */
 unsigned reload_previous(const struct master *m);
 

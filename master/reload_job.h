@@ -43,6 +43,7 @@ struct reload {
 	struct event *keep_timer;       /* owned: lets `previous` go */
 	int64_t soak_ends_ms;           /* monotonic */
 	struct reload_tally old_before; /* at the start of the soak */
+	char last_job[16];              /* id of the last reload that was done; "": none */
 	char again[32];      /* who asked for another while this one runs; "": nobody */
 	char fail_stage[32]; /* RELOAD_BACK: why */
 	char fail_why[256];

@@ -19,6 +19,7 @@ reload_params_default(const struct master *m, struct reload_params *p)
 	    .boot_timeout_ms = c->load_timeout > 0 ? c->load_timeout : BOOT_TIMEOUT_MS,
 	    .drain_timeout_ms = -1,
 	    .soak_ms = c->reload_soak,
+	    .keep_ms = c->reload_keep,
 	    .max_error_ratio = (double)c->reload_max_error_ratio / 100,
 	};
 	snprintf(
@@ -121,6 +122,14 @@ reload_rollback(struct master *m, const struct job_by *by, const char **busy, st
 	job_step(&m->jobs, j, JOB_BOOTING, NULL);
 	reload_probe(r);
 	return j;
+}
+
+bool
+reload_can_roll_back(const struct master *m, const char *job)
+{
+	const struct reload *r = m->reload;
+
+	return strcmp(r->job != NULL ? r->job->id : r->last_job, job) == 0;
 }
 
 int

@@ -37,8 +37,10 @@ start_one(struct reload *r, unsigned slot, bool parked, struct err *e)
 	struct proc *p =
 	    fleet_start_beside(&r->m->fleet, slot, r->next, PROC_RELOADED, parked, e);
 
-	if (p != NULL)
+	if (p != NULL) {
 		p->park_old = parks_old(r);
+		p->drain_old_ms = r->params.drain_timeout_ms;
+	}
 	return p;
 }
 

@@ -3,6 +3,7 @@
 #include "master/start.h"
 
 #include "common/log.h"
+#include "master/chores.h"
 #include "master/daemon.h"
 #include "master/env.h"
 #include "master/minder.h"
@@ -165,7 +166,8 @@ start_all(struct master *m, struct err *e)
 	}
 	if (prctl(PR_SET_CHILD_SUBREAPER, 1) < 0) /* for the workers a mold forks */
 		return err_errno(e, "subreaper"), EXIT_BROKEN;
-	if (fill_heritage(m, e) < 0 || start_fleet(m, e) < 0 || reload_open(m, e) < 0)
+	if (fill_heritage(m, e) < 0 || start_fleet(m, e) < 0 || reload_open(m, e) < 0 ||
+	    chores_open(m, e) < 0)
 		return EXIT_BROKEN;
 	return EXIT_STOPPED;
 }
@@ -173,6 +175,7 @@ start_all(struct master *m, struct err *e)
 void
 start_undo(struct master *m)
 {
+	chores_close(m);
 	reload_close(m);
 	minder_close(m->minder);
 	fleet_finish(&m->fleet);

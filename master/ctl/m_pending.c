@@ -32,18 +32,7 @@ PENDING(config_diff)
 PENDING(config_schema)
 
 /* m_reload.c */
-PENDING(server_drain)
-PENDING(server_undrain)
-PENDING(server_stop)
 PENDING(server_upgrade)
-PENDING(workers_scale)
-PENDING(workers_recycle)
-PENDING(workers_pause)
-PENDING(workers_resume)
-PENDING(workers_kill)
-PENDING(reload_check)
-PENDING(reload_start)
-PENDING(reload_rollback)
 PENDING(jobs_cancel)
 
 /* m_server.c, m_jobs.c, m_events.c, m_logs.c */
