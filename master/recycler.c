@@ -7,6 +7,9 @@
 
 #include <sys/random.h>
 
+/* A limit below what the application needs at rest must not keep a core busy. */
+#define MEMORY_SETTLES_MS 5000
+
 static void
 draw(struct proc *p)
 {
@@ -39,6 +42,8 @@ unsigned
 recycler_look(struct recycler *r, struct fleet *f, struct proc *p, int64_t now_ms)
 {
 	struct slot *s = f->slots[p->slot];
+	int64_t age_ms = now_ms - p->ready_ms;
+	int64_t rss_bytes = age_ms >= MEMORY_SETTLES_MS ? p->minded.rss_bytes : 0;
 	enum proc_reason why;
 	struct proc *next;
 	struct err e = {""};
@@ -48,8 +53,8 @@ recycler_look(struct recycler *r, struct fleet *f, struct proc *p, int64_t now_m
 	if (p->pid <= 0 || s->serving != p || s->coming != NULL || p->slot >= f->wanted ||
 	    (p->state != LIFE_READY && p->state != LIFE_IDLE && p->state != LIFE_BUSY))
 		return PROC_REASONS;
-	why = recycle_due(&p->minded.limits, stat_get(p->seg, STAT_requests),
-	    now_ms - p->ready_ms, p->minded.rss_bytes);
+	why = recycle_due(
+	    &p->minded.limits, stat_get(p->seg, STAT_requests), age_ms, rss_bytes);
 	if (why == PROC_REASONS)
 		return PROC_REASONS;
 	next = fleet_start_beside(f, p->slot, f->gen, why, false, &e);
