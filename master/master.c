@@ -14,6 +14,7 @@
 #include "master/preflight.h"
 #include "master/reload.h"
 #include "master/start.h"
+#include "master/watch.h"
 
 #include <event2/event.h>
 #include <fcntl.h>
@@ -129,8 +130,10 @@ on_overdue(void *ctx, struct proc *p, bool stuck, struct str text)
 static void
 on_files(void *ctx, struct str lines)
 {
-	(void)ctx;
-	(void)lines;
+	struct master *m = ctx;
+
+	if (m->watch != NULL)
+		watch_add(m->watch, lines);
 }
 
 static bool

@@ -26,6 +26,7 @@ struct ctl;
 struct event_base;
 struct minder;
 struct reload;
+struct watch;
 
 struct master {
 	int argc;                 /* the command line, read again by a reload */
@@ -50,6 +51,7 @@ struct master {
 	struct reload *reload; /* owned */
 	struct minder *minder; /* owned */
 	struct chores *chores; /* owned */
+	struct watch *watch;   /* owned; NULL: without --reload */
 	unsigned last_generation;
 	double started; /* Unix time */
 	bool up;        /* a worker has been ready */

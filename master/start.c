@@ -8,6 +8,7 @@
 #include "master/env.h"
 #include "master/minder.h"
 #include "master/reload.h"
+#include "master/watch.h"
 
 #include <event2/event.h>
 #include <limits.h>
@@ -145,6 +146,29 @@ start_fleet(struct master *m, struct err *e)
 	return fleet_start(&m->fleet, m->check ? 1 : (unsigned)c->workers, e);
 }
 
+static void
+on_changed_file(void *ctx, const char *path)
+{
+	log_info("master", "a file changed", "path=\"%s\"", path);
+	master_reload(ctx, "file watch");
+}
+
+/* The files of the application come from those who load it. */
+static int
+start_watch(struct master *m, struct err *e)
+{
+	const struct conf *c = &m->heritage.conf;
+
+	if (!c->reload || m->check)
+		return 0;
+	m->watch = watch_open(m->base, WATCH_QUIET_MS, on_changed_file, m, e);
+	if (m->watch == NULL)
+		return -1;
+	for (size_t i = 0; i < c->reload_extra_file.n; i++)
+		watch_add(m->watch, str_of(c->reload_extra_file.v[i]));
+	return 0;
+}
+
 enum master_exit
 start_all(struct master *m, struct err *e)
 {
@@ -166,8 +190,8 @@ start_all(struct master *m, struct err *e)
 	}
 	if (prctl(PR_SET_CHILD_SUBREAPER, 1) < 0) /* for the workers a mold forks */
 		return err_errno(e, "subreaper"), EXIT_BROKEN;
-	if (fill_heritage(m, e) < 0 || start_fleet(m, e) < 0 || reload_open(m, e) < 0 ||
-	    chores_open(m, e) < 0)
+	if (start_watch(m, e) < 0 || fill_heritage(m, e) < 0 || start_fleet(m, e) < 0 ||
+	    reload_open(m, e) < 0 || chores_open(m, e) < 0)
 		return EXIT_BROKEN;
 	return EXIT_STOPPED;
 }
@@ -175,6 +199,7 @@ start_all(struct master *m, struct err *e)
 void
 start_undo(struct master *m)
 {
+	watch_close(m->watch);
 	chores_close(m);
 	reload_close(m);
 	minder_close(m->minder);
