@@ -31,6 +31,7 @@ sink_stderr(const char *line, size_t n)
 
 static _Atomic int min_level = LOG_LVL_INFO;
 static log_sink_fn *_Atomic sink_fn = sink_stderr;
+static log_tap_fn *_Atomic tap_fn;
 
 void
 log_set_level(enum log_level level)
@@ -42,6 +43,34 @@ void
 log_set_sink(log_sink_fn *sink)
 {
 	atomic_store(&sink_fn, sink ? sink : sink_stderr);
+}
+
+void
+log_set_tap(log_tap_fn *tap)
+{
+	atomic_store(&tap_fn, tap);
+}
+
+static void
+put(enum log_level level, const char *line, size_t n)
+{
+	log_tap_fn *tap = atomic_load(&tap_fn);
+
+	atomic_load (&sink_fn)(line, n);
+	if (tap != NULL)
+		tap(level, line, n);
+}
+
+enum log_level
+log_get_level(void)
+{
+	return (enum log_level)atomic_load_explicit(&min_level, memory_order_relaxed);
+}
+
+const char *
+log_level_name(enum log_level level)
+{
+	return levels[level].name;
 }
 
 bool
@@ -60,7 +89,8 @@ log_level_parse(const char *name)
 }
 
 static size_t
-format_prefix(char *line, size_t max, enum log_level level, const char *sub, const char *event)
+format_prefix(
+    char *line, size_t max, enum log_level level, const char *sub, const char *event)
 {
 	time_t now = time(NULL);
 	struct tm tm;
@@ -102,7 +132,7 @@ log_event(enum log_level level, const char *sub, const char *event, const char *
 	}
 	escape_controls(line, n);
 	line[n++] = '\n';
-	atomic_load(&sink_fn)(line, n);
+	put(level, line, n);
 }
 
 void
@@ -129,6 +159,6 @@ log_text(enum log_level level, const char *sub, const char *event, struct str te
 		if (((unsigned char)all[i] < 0x20 && all[i] != '\n' && all[i] != '\t') ||
 		    all[i] == 0x7f)
 			all[i] = '?';
-	atomic_load(&sink_fn)(all, n);
+	put(level, all, n);
 	free(all);
 }

@@ -10,8 +10,14 @@ enum log_level { LOG_LVL_DEBUG, LOG_LVL_INFO, LOG_LVL_WARN, LOG_LVL_ERROR, LOG_L
  * for long. The default writes to descriptor 2. */
 typedef void log_sink_fn(const char *line, size_t n);
 
+/* Sees each finished line after the sink did; NULL: nobody. May itself log. */
+typedef void log_tap_fn(enum log_level level, const char *line, size_t n);
+
 void log_set_level(enum log_level level);
 void log_set_sink(log_sink_fn *sink);
+void log_set_tap(log_tap_fn *tap);
+enum log_level log_get_level(void);
+const char *log_level_name(enum log_level level);
 bool log_enabled(enum log_level level);
 /* Parses gunicorn's names (debug info warning error critical); -1 when it is none. */
 int log_level_parse(const char *name);
@@ -25,7 +31,8 @@ int log_level_parse(const char *name);
 void log_event(enum log_level level, const char *subsystem, const char *event,
     const char *fmt, ...) PRINTF_LIKE(4, 5);
 /* As log_event with `text` on its own lines below; line breaks in `text` are kept. */
-void log_text(enum log_level level, const char *subsystem, const char *event, struct str text);
+void log_text(
+    enum log_level level, const char *subsystem, const char *event, struct str text);
 
 #define log_debug(sub, ev, ...) log_event(LOG_LVL_DEBUG, sub, ev, __VA_ARGS__)
 #define log_info(sub, ev, ...) log_event(LOG_LVL_INFO, sub, ev, __VA_ARGS__)

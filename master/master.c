@@ -195,18 +195,24 @@ master_stop_now(struct master *m)
 	fleet_stop_now(&m->fleet);
 }
 
+int
+master_renew_logs(struct master *m, struct err *e)
+{
+	if (logs_reopen(&m->logs, e) < 0)
+		return -1;
+	fleet_reopen(&m->fleet);
+	log_info("master", "logs reopened", NULL);
+	events_emit(&m->events, "log.reopened", NULL);
+	return 0;
+}
+
 void
 master_reopen_logs(struct master *m)
 {
 	struct err e;
 
-	if (logs_reopen(&m->logs, &e) < 0) {
+	if (master_renew_logs(m, &e) < 0)
 		log_error("master", "logs cannot be reopened", "reason=\"%s\"", e.text);
-		return;
-	}
-	fleet_reopen(&m->fleet);
-	log_info("master", "logs reopened", NULL);
-	events_emit(&m->events, "log.reopened", NULL);
 }
 
 /* A log or a socket on descriptor 0, 1 or 2 would be taken for a standard stream. */

@@ -67,6 +67,8 @@ void master_stop(struct master *m);
 void master_stop_within(struct master *m, int64_t graceful_ms);
 void master_stop_now(struct master *m);
 void master_reopen_logs(struct master *m);
+/* The same, for who wants to know: on failure the old files stay. */
+NODISCARD int master_renew_logs(struct master *m, struct err *e);
 /* The configuration of the generation that serves. Borrowed, until the next reload. */
 const struct conf *master_conf(const struct master *m);
 /* HUP and changed files: a reload with what the options say; while one runs, another

@@ -4,6 +4,7 @@
 
 #include "common/log.h"
 #include "master/chores.h"
+#include "master/ctl/ctl.h"
 #include "master/daemon.h"
 #include "master/env.h"
 #include "master/minder.h"
@@ -187,6 +188,8 @@ start_all(struct master *m, struct err *e)
 			return EXIT_NO_LISTEN;
 		if (pidfile_open(&m->pidfile, c->pidfile, e) < 0)
 			return EXIT_CONFIG;
+		if (ctl_open(&m->ctl, m, e) < 0)
+			return EXIT_NO_LISTEN;
 	}
 	if (prctl(PR_SET_CHILD_SUBREAPER, 1) < 0) /* for the workers a mold forks */
 		return err_errno(e, "subreaper"), EXIT_BROKEN;
@@ -199,6 +202,7 @@ start_all(struct master *m, struct err *e)
 void
 start_undo(struct master *m)
 {
+	ctl_close(m->ctl);
 	watch_close(m->watch);
 	chores_close(m);
 	reload_close(m);

@@ -37,10 +37,14 @@ struct ctl_peer {
 	enum ctl_role role; /* at the time of the call */
 };
 
+struct ctl_call;
+/* value: the result, or the error's data; borrowed. */
+typedef void ctl_answer_fn(struct ctl_call *call, bool ok, json_t *value, const char *why);
+
 struct ctl_call {
 	struct master *master;
 	struct ctl *ctl;
-	struct ctl_conn *conn; /* NULL: the client went away meanwhile */
+	struct ctl_conn *conn; /* borrowed */
 	const struct ctl_method *method;
 	struct ctl_peer peer;
 	json_t *params; /* owned; an object, perhaps empty */
@@ -52,7 +56,9 @@ struct ctl_call {
 	void (*on_end)(struct ctl_call *call); /* of a deferred call */
 	void *ctx;                             /* the method's, while deferred */
 	char job[16];                          /* waits for this one; "": for none */
-	bool deferred, answered;
+	bool deferred;
+	ctl_answer_fn *answer; /* NULL: the answer goes to the connection as JSON-RPC */
+	void *state;           /* of `answer` */
 };
 
 /* All return 0. They take over `result` and `data` (NULL: {}). The call is gone after. */

@@ -50,7 +50,8 @@ class Master:
         self.stderr = self.dir / "stderr"
         keep = ("PATH", "HOME", "LANG", "ASAN_OPTIONS", "UBSAN_OPTIONS")
         self.env = {k: os.environ[k] for k in keep if k in os.environ}
-        self.env |= {"FAKE_DIR": str(self.facts_dir), "NO_COLOR": "1"} | (env or {})
+        self.env |= {"FAKE_DIR": str(self.facts_dir), "NO_COLOR": "1"}
+        self.env |= {"RUNTIME_DIRECTORY": str(self.dir)} | (env or {})
         self.options = [str(o) for o in options]
         self.app = app
         self.popen = popen

@@ -88,6 +88,8 @@ class Server:
         notify_path = self.tmp / f"notify-{os.urandom(4).hex()}"
         notify.bind(str(notify_path))
         self.env["NOTIFY_SOCKET"] = str(notify_path)
+        # Where the control socket is: tests do not meet in /run/shoal.
+        self.env.setdefault("RUNTIME_DIRECTORY", str(self.tmp))
         self.process = subprocess.Popen(
             args,
             cwd=self.cwd,

@@ -1,0 +1,130 @@
+/* Who may do what: the peer's identity from the kernel, its role from the configuration.
+ * SPDX-License-Identifier: MIT */
+#include "master/ctl/server.h"
+
+#include <ctype.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <pwd.h>
+#include <stdio.h>
+#include <sys/socket.h>
+
+static int
+resolve(struct ctl_role_rule *rule, const char *name, struct err *e)
+{
+	char *end;
+	unsigned long id = strtoul(name, &end, 10);
+
+	if (isdigit((unsigned char)*name) && *end == '\0') {
+		rule->id = (unsigned)id;
+		return 0;
+	}
+	if (rule->group) {
+		const struct group *g = getgrnam(name);
+
+		if (g == NULL)
+			return err_set(e, "there is no group %s", name);
+		rule->id = g->gr_gid;
+	} else {
+		const struct passwd *u = getpwnam(name);
+
+		if (u == NULL)
+			return err_set(e, "there is no user %s", name);
+		rule->id = u->pw_uid;
+	}
+	return 0;
+}
+
+static int
+parse_rule(struct ctl_role_rule *rule, const char *text, struct err *e)
+{
+	const char *equals = strrchr(text, '=');
+	char who[256];
+
+	if (equals == NULL || (size_t)(equals - text) >= sizeof(who))
+		return err_set(e, "expected user:NAME=ROLE or group:NAME=ROLE");
+	memcpy(who, text, (size_t)(equals - text));
+	who[equals - text] = '\0';
+	rule->role = ctl_role_parse(equals + 1);
+	if (rule->role == CTL_NOBODY)
+		return err_set(e, "a role is observer, operator or admin");
+	rule->group = strncmp(who, "group:", 6) == 0;
+	if (!rule->group && strncmp(who, "user:", 5) != 0)
+		return err_set(e, "expected user:NAME=ROLE or group:NAME=ROLE");
+	return resolve(rule, strchr(who, ':') + 1, e);
+}
+
+int
+ctl_roles_parse(struct ctl_roles *r, const struct strlist *rules, struct err *e)
+{
+	r->n = 0;
+	if (rules->n > CTL_ROLES_MAX)
+		return err_set(e, "--control-role: %d rules are the most", CTL_ROLES_MAX);
+	for (size_t i = 0; i < rules->n; i++)
+		if (parse_rule(&r->v[r->n++], rules->v[i], e) < 0)
+			return err_wrap(e, "--control-role %s", rules->v[i]);
+	return 0;
+}
+
+static bool
+rule_fits(const struct ctl_role_rule *rule, const struct ctl_peer *peer)
+{
+	if (!rule->group)
+		return peer->uid == rule->id;
+	if (peer->gid == rule->id)
+		return true;
+	for (size_t i = 0; i < peer->n_groups; i++)
+		if (peer->groups[i] == rule->id)
+			return true;
+	return false;
+}
+
+enum ctl_role
+ctl_roles_of(const struct ctl_roles *r, const struct ctl_peer *peer)
+{
+	if (peer->uid == 0 || peer->uid == geteuid())
+		return CTL_ADMIN;
+	for (size_t i = 0; i < r->n; i++)
+		if (rule_fits(&r->v[i], peer))
+			return r->v[i].role;
+	/* Without rules the file's mode decides who may look; with rules, they do. */
+	return r->n == 0 ? CTL_OBSERVER : CTL_NOBODY;
+}
+
+static void
+read_comm(struct ctl_peer *peer)
+{
+	char path[64];
+	ssize_t n = -1;
+	AUTO_FD int fd = -1;
+
+	snprintf(path, sizeof(path), "/proc/%d/comm", (int)peer->pid);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd >= 0)
+		n = read(fd, peer->comm, sizeof(peer->comm) - 1);
+	peer->comm[MAX(n, 0)] = '\0';
+	peer->comm[strcspn(peer->comm, "\n")] = '\0';
+	for (char *p = peer->comm; *p != '\0'; p++)
+		if (*p < ' ' || *p > '~')
+			*p = '?';
+}
+
+int
+ctl_peer_read(int fd, struct ctl_peer *peer)
+{
+	struct ucred cred;
+	socklen_t len = sizeof(cred);
+
+	memset(peer, 0, sizeof(*peer));
+	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &len) < 0)
+		return -1;
+	peer->uid = cred.uid;
+	peer->gid = cred.gid;
+	peer->pid = cred.pid;
+	len = sizeof(peer->groups);
+	/* More groups than fit: none counts, which can only deny. */
+	if (getsockopt(fd, SOL_SOCKET, SO_PEERGROUPS, peer->groups, &len) == 0)
+		peer->n_groups = len / sizeof(peer->groups[0]);
+	read_comm(peer);
+	return 0;
+}
