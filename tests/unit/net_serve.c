@@ -102,6 +102,55 @@ test_client_leaves(void **state)
 	net_server_wait(&fake_counts.aborted, 1);
 }
 
+/* The payload of the next message of this type, for free(). */
+static char *
+hear(enum msg_type type)
+{
+	const struct msg *m;
+
+	do
+		m = net_server_heard();
+	while (m->type != type);
+	return memcpy(calloc(1, m->n + 1), m->payload, m->n);
+}
+
+static void
+test_own_deadline_and_stuck(void **state)
+{
+	const int overdue = fake_counts.overdue, done = fake_counts.done;
+	char buf[4096], *text;
+	int fd = net_server_client();
+
+	(void)state;
+	atomic_store(&fake_let_go, 0);
+	net_server_send(fd, GET("/soon"));
+	net_server_receive(fd, buf, sizeof(buf) - 1);
+	assert_non_null(strstr(buf, "HTTP/1.1 504 "));
+	close(fd);
+	net_server_wait(&fake_counts.overdue, overdue + 1);
+	text = hear(MSG_STUCK);
+	assert_string_equal(text, "GET /soon");
+	free(text);
+	atomic_store(&fake_let_go, 1);
+	net_server_wait(&fake_counts.done, done + 1);
+}
+
+/* The time of an application whose client left runs on. */
+static void
+test_deadline_without_a_client(void **state)
+{
+	const int overdue = fake_counts.overdue, started = fake_counts.started;
+	int fd = net_server_client();
+
+	(void)state;
+	atomic_store(&fake_let_go, 0);
+	net_server_send(fd, GET("/soon"));
+	net_server_wait(&fake_counts.started, started + 1);
+	close(fd);
+	net_server_wait(&fake_counts.overdue, overdue + 1);
+	atomic_store(&fake_let_go, 1);
+}
+
 static void
 test_refusals(void **state)
 {
@@ -154,6 +203,7 @@ server_start(void **state)
 	net_server_open();
 	worker.heritage.conf.head_timeout = 400;
 	worker.heritage.conf.timeout = 600;
+	worker.heritage.conf.stuck_grace = 200;
 	net_server_run();
 	return 0;
 }
@@ -179,6 +229,8 @@ main(void)
 	    SERVED(test_byte_by_byte),
 	    SERVED(test_back_pressure),
 	    SERVED(test_client_leaves),
+	    SERVED(test_own_deadline_and_stuck),
+	    SERVED(test_deadline_without_a_client),
 	    SERVED(test_refusals),
 	    SERVED(test_continue),
 	};

@@ -1,8 +1,9 @@
-/* The only seam between the I/O thread and the application side (Python; a C fake in tests).
- * SPDX-License-Identifier: MIT */
+/* The only seam between the I/O thread and the application side (Python; a C fake in
+ * tests). SPDX-License-Identifier: MIT */
 #pragma once
 
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 struct req;
@@ -26,14 +27,20 @@ struct app_ops {
 	/* Once after each req_body_want(): body bytes, the body's end, or its break. Never
 	 * uninvited, so the request is sure to be alive. */
 	void (*body)(struct req *r);
-	/* Once after each req_want_pull(): there is room for output again, or r->aborted. */
+	/* Once after each req_want_pull(): there is room for output again, or r->aborted.
+	 */
 	void (*pull)(struct req *r);
 	/* After req_finish(r, REQ_NEEDS_END): the outcome is final (r->outcome, counters).
 	 * Run the post hooks, then req_done(). */
 	void (*end)(struct req *r);
+	/* Once, when the request passed its deadline in the middle of the application's
+	 * work, after the server answered it: report it, and have the application let go of
+	 * it. False: the application has not begun with it. */
+	bool (*overdue)(struct req *r);
 	/* A borrowed buffer or file of req_out_borrow/_file is no longer needed. */
 	void (*release)(void *owner);
-	/* End of a loop turn: wake as many sleeping application threads as there is work. */
+	/* End of a loop turn: wake as many sleeping application threads as there is work.
+	 */
 	void (*flush)(void);
 	/* The drain is over (nothing in flight) or its time is up: application threads
 	 * return when their current request does. */

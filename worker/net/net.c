@@ -89,8 +89,9 @@ expire(struct net *net)
 	for (int kind = 1; kind < TIMER_APP; kind++)
 		while ((t = timer_pop_expired(&net->timers[kind], now)) != NULL)
 			conn_timeout(CONTAINER_OF(t, struct conn, timer), kind);
-	while ((t = timer_pop_expired(&net->timers[TIMER_APP], now)) != NULL)
-		req_timeout(CONTAINER_OF(t, struct req, timer));
+	for (int kind = TIMER_APP; kind < TIMER_KINDS; kind++)
+		while ((t = timer_pop_expired(&net->timers[kind], now)) != NULL)
+			req_timeout(CONTAINER_OF(t, struct req, timer), kind);
 }
 
 /* libevent's own rule for a late tick: the next one is due an interval after this one was,

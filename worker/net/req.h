@@ -32,6 +32,7 @@ enum {
 	SIG_WANT_BODY = 0x08, /* a reader waits: send 100 Continue, read on */
 	SIG_BODY_ROOM = 0x10, /* body memory was used up: read on */
 	SIG_WANT_PULL = 0x20, /* output was full: call pull() below low water */
+	SIG_DEADLINE = 0x40,  /* deadline_ns was set */
 };
 
 /* req_finish() flags */
@@ -74,6 +75,7 @@ struct req {
 	_Atomic bool answering; /* the final head is in the output: interim ones are over */
 	_Atomic bool continued; /* the application wrote its own 100 Continue */
 	uint64_t app_ns;        /* time inside the application */
+	_Atomic uint64_t deadline_ns; /* CLOCK_MONOTONIC; 0: as --timeout; or REQ_NEVER */
 
 	/* Set by the I/O thread, readable by everybody */
 	struct req_counts counts;
@@ -98,12 +100,13 @@ struct req {
 	bool taken_over;       /* the server answers: the application's output is dropped */
 	bool pull_wanted;      /* parked until output is below low water */
 	bool reader_waits;     /* an application thread waits for body bytes */
+	bool overdue;          /* its deadline has passed */
 	bool interim_sent;     /* 100 Continue went out (or is not wanted any more) */
 	uint8_t own_outcome;   /* taken_over: enum req_outcome when the answer is out */
 	uint64_t body_held_ns; /* the client was not read from: not its time */
 	int own_status;        /* taken_over: what was answered */
 	uint32_t inflight;     /* index in the shared segment + 1; 0: none */
-	struct timer timer;    /* TIMER_APP */
+	struct timer timer;    /* TIMER_APP, _DEADLINE or _STUCK */
 	struct req *prev, *next; /* all open requests of the worker */
 	char *buffer;            /* owned: memory behind base */
 	size_t buffer_cap;
@@ -140,6 +143,11 @@ void req_out_publish(struct req *r);
  * leave the request alone until app_ops.pull(). */
 bool req_out_full(const struct req *r);
 void req_want_pull(struct req *r);
+
+/* Ends the application's time at this moment (CLOCK_MONOTONIC), or REQ_NEVER, instead of
+ * --timeout without a sign of life. */
+#define REQ_NEVER UINT64_MAX
+void req_set_deadline(struct req *r, uint64_t at_ns);
 
 /* Whether the connection may persist after this answer: asked for by the client and allowed
  * by the server right now (neither it nor the instance steps back). Ask once, when the head

@@ -159,6 +159,13 @@ req_want_pull(struct req *r)
 	req_signal(r, SIG_WANT_PULL);
 }
 
+void
+req_set_deadline(struct req *r, uint64_t at_ns)
+{
+	atomic_store_explicit(&r->deadline_ns, at_ns, memory_order_relaxed);
+	req_signal(r, SIG_DEADLINE);
+}
+
 bool
 req_may_persist(const struct req *r)
 {

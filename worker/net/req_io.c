@@ -171,19 +171,6 @@ req_start(struct req *r)
 	net->ops->start(r);
 }
 
-/* --timeout bounds the time in which the application shows no sign of life; waiting for its
- * client (to send body, to take output) is not its time. */
-static void
-time_app(struct req *r)
-{
-	if (!r->with_app || r->finished || r->taken_over || r->outcome != REQ_OPEN)
-		return;
-	if (r->pull_wanted || r->reader_waits)
-		timer_clear(&r->timer);
-	else
-		timer_set(r->net->timers, &r->timer, TIMER_APP, net_now(r->net));
-}
-
 void
 req_pull(struct req *r)
 {
@@ -191,7 +178,7 @@ req_pull(struct req *r)
 		return;
 	r->pull_wanted = false;
 	r->net->parked--;
-	time_app(r);
+	req_time_app(r);
 	r->net->ops->pull(r);
 }
 
@@ -217,7 +204,6 @@ req_end(struct req *r, enum req_outcome outcome)
 		return;
 	atomic_store_explicit(&r->end_ns, net_now(net), memory_order_relaxed);
 	atomic_store(&r->outcome, (int)outcome);
-	timer_clear(&r->timer);
 	req_hide_socket(r);
 	r->conn = NULL;
 	out_drop(r);
@@ -256,20 +242,6 @@ req_answer(struct req *r, int status, enum req_outcome outcome)
 	out_push_own(r, answer, head_len, n);
 }
 
-void
-req_timeout(struct req *r)
-{
-	struct str method = span_str(r->base, r->head.method);
-	struct str target = span_str(r->base, r->head.target);
-
-	log_error("app", "request timed out", "method=%.*s target=%.*s seconds=%lld",
-	    (int)method.n, method.p, (int)MIN(target.n, (size_t)200), target.p,
-	    (long long)(r->net->conf->timeout / 1000));
-	stat_add(r->net->seg, STAT_timeouts, 1);
-	if (r->conn != NULL)
-		conn_refuse(r->conn, 504, "the application took too long", REQ_TIMED_OUT);
-}
-
 /* The interim answer to `Expect: 100-continue`, on the first wish to read (http.md 31). */
 static void
 send_continue(struct req *r)
@@ -294,7 +266,7 @@ req_body_news(struct req *r)
 	if (body_ready(r->body) > 0 || body_complete(r->body) ||
 	    body_error(r->body, NULL) != NULL) {
 		r->reader_waits = false;
-		time_app(r);
+		req_time_app(r);
 		r->net->ops->body(r);
 	}
 }
@@ -360,7 +332,7 @@ on_signals(struct req *r, uint32_t bits)
 			return;
 		}
 	}
-	time_app(r);
+	req_time_app(r);
 	if (r->conn == NULL)
 		return;
 	if (bits & (SIG_WANT_BODY | SIG_BODY_ROOM))

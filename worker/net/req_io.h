@@ -25,8 +25,10 @@ void req_body_news(struct req *r);
 void req_end(struct req *r, enum req_outcome outcome);
 /* Handles everything application threads have signalled. True when there was something. */
 bool req_drain_signals(struct net *net);
-/* The application timeout has passed. */
-void req_timeout(struct req *r);
+/* req_timeout.c: something happened that the application's time depends on. */
+void req_time_app(struct req *r);
+/* Its timer of this kind has expired. */
+void req_timeout(struct req *r, enum timer_kind kind);
 void req_pool_free(struct net *net);
 /* Tells the application half which I/O thread the process has; before any request. */
 void req_attach(struct net *net);

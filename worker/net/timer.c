@@ -1,4 +1,4 @@
-/* Timeouts: rings of timers, one per kind, always sorted because appended in time order.
+/* Timeouts: rings of timers, one per kind, always sorted by the time of expiry.
  * SPDX-License-Identifier: MIT */
 #include "worker/net/timer.h"
 
@@ -21,6 +21,31 @@ timer_clear(struct timer *t)
 	t->kind = TIMER_NONE;
 }
 
+static void
+link_behind(
+    struct timer *place, struct timer *t, enum timer_kind kind, uint64_t deadline_ns)
+{
+	t->kind = (uint8_t)kind;
+	t->deadline_ns = deadline_ns;
+	t->prev = place;
+	t->next = place->next;
+	place->next->prev = t;
+	place->next = t;
+}
+
+void
+timer_set_at(struct timerq queues[TIMER_KINDS], struct timer *t, enum timer_kind kind,
+    uint64_t deadline_ns)
+{
+	struct timer *head = &queues[kind].head, *place;
+
+	timer_clear(t);
+	place = head->prev;
+	while (place != head && place->deadline_ns > deadline_ns)
+		place = place->prev;
+	link_behind(place, t, kind, deadline_ns);
+}
+
 void
 timer_set(struct timerq queues[TIMER_KINDS], struct timer *t, enum timer_kind kind,
     uint64_t now_ns)
@@ -28,14 +53,8 @@ timer_set(struct timerq queues[TIMER_KINDS], struct timer *t, enum timer_kind ki
 	struct timerq *q = &queues[kind];
 
 	timer_clear(t);
-	if (q->after_ns == 0)
-		return;
-	t->kind = (uint8_t)kind;
-	t->deadline_ns = now_ns + q->after_ns;
-	t->prev = q->head.prev;
-	t->next = &q->head;
-	q->head.prev->next = t;
-	q->head.prev = t;
+	if (q->after_ns != 0)
+		link_behind(q->head.prev, t, kind, now_ns + q->after_ns);
 }
 
 struct timer *

@@ -6,11 +6,13 @@ SPDX-License-Identifier: MIT
 
 import ast
 import atexit
+import faulthandler
 import gc
 import importlib
 import importlib.util
 import io
 import os
+import signal
 import socket
 import sys
 import tempfile
@@ -242,6 +244,15 @@ def green_attach(library, fd, turn):
     watcher = hub.loop.io(fd, 1)
     watcher.start(turn)
     return greenlet, getcurrent, hub.switch, watcher.stop
+
+
+def trace_register(signum, fd, own_signum, own_fd):
+    faulthandler.register(signum, file=fd, all_threads=True)
+    faulthandler.register(own_signum, file=own_fd, all_threads=True)
+
+
+def interrupt_register(signum, handler):
+    signal.signal(signum, handler)
 
 
 def start_threads(run, n):

@@ -55,6 +55,8 @@ call_init(struct call *c, struct app_thread *t, struct req *r)
 	c->req = r;
 	c->thread = t;
 	c->since_ns = t->now_ns;
+	if (t->green)
+		c->greenlet = green_starting();
 	c->head_request = method.n == 4 && memcmp(method.p, "HEAD", 4) == 0;
 	c->ending = c->begun = c->head_out = c->cut_logged = false;
 	c->input_used = c->input_broken = false;
@@ -101,9 +103,32 @@ call_drop(struct call *c)
 	Py_CLEAR(c->env);
 	shapes_take_back(c);
 	Py_CLEAR(c->context);
+	Py_CLEAR(c->greenlet);
 	response_clear(c);
 	call_put(t, c);
 	executor_count(-1);
+}
+
+/* In between c may be interrupted. */
+static inline void
+enter_app(struct call *c)
+{
+	c->in_app = true;
+	c->thread->running = c;
+}
+
+static inline void
+leave_app(struct call *c)
+{
+	struct app_thread *t = c->thread;
+
+	c->in_app = false;
+	t->running = NULL;
+	if (UNLIKELY(
+		t->async_set)) { /* not raised in time: it must not meet what follows */
+		t->async_set = false;
+		PyThreadState_SetAsyncExc(t->ident, NULL);
+	}
 }
 
 static int
@@ -120,6 +145,14 @@ leave_context(struct call *c)
 				*/
 }
 
+/* Its request has been answered, and reported with the stack of the moment. */
+static bool
+was_interrupted(const struct call *c)
+{
+	return PyErr_ExceptionMatches(c->thread->st->request_timeout) &&
+	       atomic_load(&c->req->aborted);
+}
+
 /* An exception left the application. A client that went away while its body was read is
  * its own explanation. */
 static void
@@ -127,6 +160,11 @@ fail(struct call *c)
 {
 	PyObject *traceback = NULL;
 
+	if (was_interrupted(c)) {
+		PyErr_Clear();
+		c->finish_flags |= REQ_ABORT;
+		return;
+	}
 	if (c->input_broken && PyErr_ExceptionMatches(PyExc_OSError)) {
 		PyErr_Clear();
 	} else {
@@ -153,9 +191,13 @@ close_result(struct call *c)
 		return;
 	}
 	req_out_publish(c->req); /* the client need not wait for it */
+	enter_app(c);
 	done = PyObject_CallNoArgs(close);
+	leave_app(c);
 	Py_DECREF(close);
-	if (done == NULL)
+	if (done == NULL && was_interrupted(c))
+		PyErr_Clear();
+	else if (done == NULL)
 		errors_log_pending("close() of the response failed", c->req);
 	Py_XDECREF(done);
 }
@@ -183,7 +225,10 @@ finish_call(struct call *c)
 static void
 run_response(struct call *c)
 {
-	switch (response_run(c)) {
+	enum response_step step = response_run(c);
+
+	leave_app(c);
+	switch (step) {
 	case RESPONSE_PARKED:
 		/* This thread will resume it, so c is still ours to touch. */
 		leave_context(c);
@@ -249,11 +294,13 @@ call_start(struct app_thread *t, struct req *r)
 		call_drop(c);
 		return;
 	}
+	enter_app(c);
 	c->result = call_app(c, st);
 	if (LIKELY(c->result != NULL)) {
 		run_response(c);
 		return;
 	}
+	leave_app(c);
 	fail(c);
 	finish_call(c);
 }
@@ -269,6 +316,7 @@ call_resume(struct call *c)
 		finish_call(c);
 		return;
 	}
+	enter_app(c);
 	run_response(c);
 }
 

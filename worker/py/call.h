@@ -7,7 +7,7 @@
 #include "common/http/resp.h"
 
 /* What an application thread waits for in the middle of a request. */
-enum call_wait { CALL_BODY, CALL_ROOM, CALL_WAITS };
+enum call_wait { CALL_BODY, CALL_ROOM, CALL_WAITS, CALL_OVERDUE = CALL_WAITS };
 
 struct green_wait;
 
@@ -24,7 +24,9 @@ struct call {
 	PyObject *faces[FACE_KINDS]; /* owned: objects in env that look at this call */
 	Py_ssize_t transfer_refs;    /* of faces[FACE_TRANSFER] while only we know it */
 	PyObject *lists[2];          /* owned: the hook lists env began with */
+	PyObject *greenlet;          /* owned: the one it runs in, NULL with threads */
 	bool head_request;
+	bool in_app;       /* with the GIL: code of the application runs, or waits */
 	bool ending;       /* hooks wait for the outcome */
 	bool begun;        /* start_response was accepted */
 	bool head_out;     /* the head is on its way */
@@ -38,7 +40,8 @@ struct call {
 	uint64_t body_left; /* of Content-Length */
 	size_t min_chunk;   /* hold back less than this; 0: nothing */
 	struct resp_buf held;
-	_Atomic int pull;                 /* enum pull_mode */
+	_Atomic uint64_t doomed; /* serial of the request to be interrupted; 0: none */
+	_Atomic int pull;        /* enum pull_mode */
 	_Atomic(struct sleeper *) waiter; /* who waits for body bytes or room */
 	struct sleeper foreign;           /* for a waiter that is no application thread */
 	struct green_wait *green[CALL_WAITS]; /* borrowed: greenlets that wait */

@@ -86,6 +86,7 @@ static const enum key_id placeholders[] = {
     KEY_shoal_transfer,
     KEY_shoal_delivered_hooks,
     KEY_shoal_early_hints,
+    KEY_shoal_deadline,
     KEY_shoal_request_id,
 };
 

@@ -13,6 +13,7 @@
 #include "worker/py/peers.h"
 #include "worker/py/shape.h"
 #include "worker/py/sleeper.h"
+#include "worker/py/watchdog.h"
 
 #include <pthread.h>
 #include <time.h>
@@ -39,6 +40,18 @@ struct app_thread *
 app_thread_current(void)
 {
 	return current;
+}
+
+unsigned
+executor_thread_count(void)
+{
+	return executor.n_threads;
+}
+
+struct app_thread *
+executor_thread(unsigned index)
+{
+	return executor.threads[index];
 }
 
 /* ---- The I/O thread's calls: no GIL, no waiting ---- */
@@ -164,6 +177,7 @@ const struct app_ops executor_ops = {
     .body = on_body,
     .pull = on_pull,
     .end = on_end,
+    .overdue = watchdog_overdue,
     .release = on_release,
     .flush = on_flush,
     .stop = on_stop,
@@ -299,6 +313,7 @@ thread_run(struct app_thread *t)
 	bool failed;
 
 	current = t;
+	t->ident = PyThread_get_thread_ident();
 	atomic_fetch_add(&executor.awake, 1);
 	t->now_ns = executor_clock_ns();
 	for (;;) {
@@ -384,11 +399,22 @@ threads_run(struct state *st, struct err *e)
 	return 0;
 }
 
+static int
+green_thread_run(struct app_thread *t)
+{
+	current = t;
+	t->ident = PyThread_get_thread_ident();
+	green_run();
+	current = NULL;
+	return 0;
+}
+
 int
 executor_run(struct state *st, struct err *e)
 {
 	const char *library = conf_compat_green(st->conf);
 	unsigned n = library != NULL ? 1 : (unsigned)st->conf->threads;
+	int rc;
 
 	executor.st = st;
 	executor.threads = calloc(n, sizeof(*executor.threads));
@@ -402,12 +428,9 @@ executor_run(struct state *st, struct err *e)
 	executor.n_threads = n;
 	if (library != NULL && green_open(executor.threads[0], library, e) < 0)
 		return -1;
-	if (worker_start(st->worker, &executor_ops, e) < 0)
+	if (watchdog_start(st, e) < 0 || worker_start(st->worker, &executor_ops, e) < 0)
 		return -1;
-	if (library == NULL)
-		return threads_run(st, e);
-	current = executor.threads[0];
-	green_run();
-	current = NULL;
-	return 0;
+	rc = library == NULL ? threads_run(st, e) : green_thread_run(executor.threads[0]);
+	watchdog_stop();
+	return rc;
 }

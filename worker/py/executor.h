@@ -36,10 +36,15 @@ struct app_thread {
 	uint64_t now_ns;   /* clock at the end of the last request */
 	int64_t date_unix; /* of date */
 	char date[29];
-	char *errors; /* owned: an unfinished line of wsgi.errors */
+	unsigned long ident;  /* of its PyThread, before its first request */
+	struct call *running; /* with the GIL: whose application code it is in */
+	bool async_set; /* with the GIL: an exception was set and perhaps not raised */
+	char *errors;   /* owned: an unfinished line of wsgi.errors */
 	size_t n_errors;
 };
 
+unsigned executor_thread_count(void);
+struct app_thread *executor_thread(unsigned index);
 /* The calling thread's, NULL on threads of the application's own. */
 struct app_thread *app_thread_current(void);
 

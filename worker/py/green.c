@@ -8,8 +8,10 @@
 #include "worker/py/chunks.h"
 #include "worker/py/errors.h"
 #include "worker/py/lend.h"
+#include "worker/py/watchdog.h"
 
 #include <fcntl.h>
+#include <stdio.h>
 
 /* Greenlets started in one go before the hub sees to its timers and descriptors. */
 #define TURN_JOBS 64
@@ -31,6 +33,7 @@ static struct green {
 	PyObject *job_function;      /* owned: what a new greenlet runs */
 	PyObject *switch_name;       /* owned: "switch" */
 	struct req *job;             /* for the greenlet being started */
+	PyObject *starting;          /* borrowed: that greenlet */
 	struct green_wait *released; /* their calls are over */
 	_Atomic(struct call *) news; /* by the I/O thread, newest first */
 	bool over;
@@ -100,6 +103,7 @@ start_job(struct req *r)
 	PyObject *greenlet = PyObject_CallOneArg(green.type, green.job_function);
 
 	green.job = r;
+	green.starting = greenlet;
 	if (LIKELY(greenlet != NULL))
 		switch_to(greenlet);
 	else
@@ -134,6 +138,24 @@ resume(struct green_wait *w)
 	Py_DECREF(greenlet);
 }
 
+/* Past its deadline: it waits, since the hub runs. */
+static void
+interrupt(struct call *c)
+{
+	PyObject *greenlet, *done;
+
+	if (!watchdog_take(c) || c->greenlet == NULL)
+		return;
+	greenlet = c->greenlet;
+	Py_INCREF(greenlet);
+	done =
+	    PyObject_CallMethod(greenlet, "throw", "O", green.thread->st->request_timeout);
+	Py_DECREF(greenlet);
+	if (UNLIKELY(done == NULL))
+		errors_log_pending("a greenlet's exception reached the hub", NULL);
+	Py_XDECREF(done);
+}
+
 static void
 resume_some(void)
 {
@@ -151,6 +173,8 @@ resume_some(void)
 		struct call *next = c->news_next;
 		unsigned bits = atomic_exchange(&c->news, 0);
 
+		if (UNLIKELY(bits & (1u << CALL_OVERDUE)))
+			interrupt(c);
 		for (unsigned what = 0; what < CALL_WAITS; what++) {
 			struct green_wait *w = c->green[what];
 
@@ -193,6 +217,73 @@ on_turn(PyObject *self, PyObject *const *args, Py_ssize_t nargs)
 	} while (!sleeper_lie_down(&t->sleeper, executor_has_work, t));
 	req_app_idle();
 	Py_RETURN_NONE;
+}
+
+/* ---- Deadlines ---- */
+
+PyObject *
+green_starting(void)
+{
+	Py_XINCREF(green.starting);
+	return green.starting;
+}
+
+struct call *
+green_current_overdue(void)
+{
+	PyObject *greenlet = PyObject_CallNoArgs(green.getcurrent);
+	struct call *c = NULL;
+
+	/* Only this thread takes from the list. */
+	if (greenlet != NULL) {
+		c = atomic_load(&green.news);
+		while (c != NULL && c->greenlet != greenlet)
+			c = c->news_next;
+	}
+	PyErr_Clear();
+	Py_XDECREF(greenlet);
+	return c;
+}
+
+/* One line as faulthandler writes it. False: no more fits. */
+static bool
+append_frame(char *text, size_t *n, size_t max, PyFrameObject *frame)
+{
+	PyCodeObject *code = PyFrame_GetCode(frame);
+	const char *file = PyUnicode_AsUTF8(code->co_filename);
+	const char *name = PyUnicode_AsUTF8(code->co_name);
+	int len = snprintf(text + *n, max - *n, "  File \"%s\", line %d in %s\n",
+	    file != NULL ? file : "?", PyFrame_GetLineNumber(frame),
+	    name != NULL ? name : "?");
+
+	PyErr_Clear();
+	Py_DECREF(code);
+	if (len < 0 || (size_t)len >= max - *n) {
+		text[*n] = '\0';
+		return false;
+	}
+	*n += (size_t)len;
+	return true;
+}
+
+char *
+green_stack(const struct call *c, size_t max)
+{
+	PyObject *frame =
+	    c->greenlet != NULL ? PyObject_GetAttrString(c->greenlet, "gr_frame") : NULL;
+	char *text = frame != NULL && frame != Py_None ? calloc(1, max) : NULL;
+	size_t n = 0;
+
+	while (text != NULL && frame != NULL &&
+	       append_frame(text, &n, max, (PyFrameObject *)frame)) {
+		PyObject *back = (PyObject *)PyFrame_GetBack((PyFrameObject *)frame);
+
+		Py_DECREF(frame);
+		frame = back;
+	}
+	PyErr_Clear();
+	Py_XDECREF(frame);
+	return text;
 }
 
 /* ---- Waiting ---- */

@@ -10,9 +10,16 @@ NODISCARD int green_open(struct app_thread *t, const char *library, struct err *
 /* Runs the hub until the worker stops and the last request has ended. */
 void green_run(void);
 
-/* I/O thread: what a greenlet of this call may be waiting for has come. True: somebody must
+/* Any thread: what a greenlet of this call may be waiting for has come. True: somebody must
  * wake the loop; its ready() says so. */
 bool green_news(struct call *c, enum call_wait what);
+/* The greenlet that is being started for a request: new reference. */
+PyObject *green_starting(void);
+/* The overdue call whose greenlet is the running one; NULL: none. */
+struct call *green_current_overdue(void);
+/* With the GIL: where the greenlet of a call waits, for free(); NULL: it runs. */
+char *green_stack(const struct call *c, size_t max);
+
 /* The loop's thread: whether greenlets can be switched to. */
 bool green_has_news(void);
 

@@ -2,6 +2,7 @@
  * executable). SPDX-License-Identifier: MIT */
 #include "worker/py/plugin.h"
 
+#include "worker/py/deadline.h"
 #include "worker/py/environ.h"
 #include "worker/py/errors.h"
 #include "worker/py/executor.h"
@@ -16,6 +17,7 @@
 #include "worker/py/sock.h"
 #include "worker/py/start_response.h"
 #include "worker/py/transfer.h"
+#include "worker/py/watchdog.h"
 
 #include "worker/launch.h"
 
@@ -157,7 +159,8 @@ make_types(struct state *st, PyObject *module)
 {
 	if (start_response_add_types(st, module) < 0 || input_add_type(st, module) < 0 ||
 	    transfer_add_type(st, module) < 0 || sock_add_type(st, module) < 0 ||
-	    errors_add_type(st, module) < 0 || filewrapper_add_type(st, module) < 0)
+	    errors_add_type(st, module) < 0 || filewrapper_add_type(st, module) < 0 ||
+	    deadline_add_type(st, module) < 0 || watchdog_add_exception(st, module) < 0)
 		return -1;
 	st->chunk_error = PyErr_NewException("_shoal.ChunkError", PyExc_ValueError, NULL);
 	if (st->chunk_error == NULL)

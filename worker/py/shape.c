@@ -51,6 +51,7 @@ static const struct {
     {FACE_TRANSFER, KEY_shoal_transfer},
     {FACE_EARLY_HINTS, KEY_shoal_early_hints},
     {FACE_SOCKET, KEY_gunicorn_socket},
+    {FACE_DEADLINE, KEY_shoal_deadline},
 };
 
 static const enum key_id list_keys[] = {KEY_eventlet_posthooks, KEY_shoal_delivered_hooks};

@@ -22,6 +22,7 @@ enum face_kind {
 	FACE_TRANSFER,
 	FACE_EARLY_HINTS,
 	FACE_SOCKET,
+	FACE_DEADLINE,
 	FACE_KINDS
 };
 
@@ -30,6 +31,7 @@ struct state {
 	vectorcallfunc vectorcalls[FACE_KINDS];        /* of the callable kinds */
 	PyTypeObject *errors_type, *file_wrapper_type; /* owned */
 	PyObject *chunk_error;     /* owned: class ChunkError(ValueError) */
+	PyObject *request_timeout; /* owned: class RequestTimeout(BaseException) */
 	PyObject *keys[KEY_COUNT]; /* owned, interned */
 	PyObject *boot;            /* owned: the namespace of boot.py */
 	PyObject *pool_thread;     /* owned: executor_pool_thread for Python */

@@ -62,10 +62,12 @@ read_numbers(const struct req *r, struct numbers *n)
 	n->v[N_FRAMING] = load(&c->out[OUT_FRAMING]);
 	n->v[N_TLS] = load(&c->out_tls);
 	n->v[N_SENT] = n->v[N_HEAD] + n->v[N_BODY] + n->v[N_FRAMING] + n->v[N_TLS];
-	n->v[N_STATUS] = (uint64_t)r->status;
 	n->v[N_TTFB_US] = first > r->start_ns ? (first - r->start_ns) / 1000 : 0;
 	n->v[N_DURATION_US] = end > r->start_ns ? (end - r->start_ns) / 1000 : 0;
-	n->outcome = atomic_load_explicit(&r->outcome, memory_order_relaxed);
+	n->outcome = atomic_load_explicit(&r->outcome, memory_order_acquire);
+	/* Once it is known who answered. */
+	n->v[N_STATUS] =
+	    (uint64_t)(n->outcome != REQ_OPEN && r->taken_over ? r->own_status : r->status);
 	n->aborted = atomic_load_explicit(&r->aborted, memory_order_relaxed) ||
 		     (n->outcome > REQ_SENT && n->outcome < REQ_REFUSED);
 	n->begun = first != 0;

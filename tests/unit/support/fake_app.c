@@ -8,6 +8,7 @@
 #include <poll.h>
 #include <pthread.h>
 #include <stdio.h>
+#include <time.h>
 
 enum job_kind { JOB_START, JOB_BODY, JOB_PULL, JOB_END };
 
@@ -25,6 +26,7 @@ struct progress {
 
 struct fake_counts fake_counts;
 _Atomic int fake_stall_ms;
+_Atomic int fake_let_go;
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t wake = PTHREAD_COND_INITIALIZER;
 static struct job *first, **last = &first;
@@ -70,6 +72,14 @@ ops_end(struct req *r)
 	push(r, JOB_END);
 }
 
+static bool
+ops_overdue(struct req *r)
+{
+	(void)r;
+	atomic_fetch_add(&fake_counts.overdue, 1);
+	return true;
+}
+
 static void
 ops_release(void *owner)
 {
@@ -102,6 +112,7 @@ const struct app_ops fake_app_ops = {.start = ops_start,
     .body = ops_body,
     .pull = ops_pull,
     .end = ops_end,
+    .overdue = ops_overdue,
     .release = ops_release,
     .flush = ops_flush,
     .stop = ops_stop};
@@ -204,6 +215,19 @@ is(struct req *r, const char *path)
 }
 
 static void
+run_soon(struct req *r)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	req_set_deadline(
+	    r, (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec + 50000000u);
+	while (!atomic_load(&fake_let_go))
+		poll(NULL, 0, 1);
+	finish(r, REQ_ABORT);
+}
+
+static void
 run_start(struct req *r)
 {
 	struct progress *p = calloc(1, sizeof(*p));
@@ -223,6 +247,8 @@ run_start(struct req *r)
 			poll(NULL, 0, 1);
 		atomic_fetch_add(&fake_counts.aborted, 1);
 		finish(r, REQ_ABORT);
+	} else if (is(r, "/soon")) {
+		run_soon(r);
 	} else if (is(r, "/cut")) {
 		put_head(r, "Content-Length: 10\r\n");
 		put_body(r, "12345", 5);
