@@ -366,6 +366,7 @@ follow_start(struct cli *c, const char *method, json_t *params, bool token)
 	if (!wait || f.id[0] == '\0') {
 		cli_show(c, NULL, &m);
 	} else {
+		print_begin(&f, link_msg_result(&m));
 		print_step(&f, link_msg_result(&m));
 		code = follow_loop(&f);
 	}

@@ -97,3 +97,4 @@ verb_fn verb_stats, verb_history;                             /* verbs_stats.c *
 verb_fn verb_events, verb_logs;                               /* verbs_events.c */
 verb_fn verb_config_get, verb_config_check, verb_config_diff; /* verbs_config.c */
 verb_fn verb_raw, verb_schema;                                /* verbs_raw.c */
+verb_fn verb_top;                                             /* top.c */

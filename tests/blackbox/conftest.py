@@ -13,6 +13,7 @@ import pytest
 import shoal_harness
 from mold_driver import MoldMaster
 from shoal_harness import BINARY, Server
+from shoalctl_harness import Fakes
 
 shoal_harness.become_subreaper()
 
@@ -82,6 +83,14 @@ def server(tmp_path):
     finally:
         for one in factory.servers:
             one.kill()
+
+
+@pytest.fixture
+def fake(tmp_path):
+    """fake({method: result}): a control server that answers from a table."""
+    fakes = Fakes(tmp_path)
+    yield fakes
+    fakes.close()
 
 
 @pytest.fixture(scope="module")

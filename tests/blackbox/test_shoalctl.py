@@ -4,50 +4,12 @@ SPDX-License-Identifier: MIT
 """
 
 import json
-import os
 import re
 import socket
-import subprocess
-from pathlib import Path
 
 import pytest
 from fake_ctl import FakeCtl, Raw, Refused
-from shoal_harness import BINARY, SLOW
-
-SHOALCTL = Path(BINARY).with_name("shoalctl")
-OK, FAILED, USAGE, NOBODY, DENIED, RUNNING, TOO_OLD = range(7)
-JOB = {"job": "r-18", "kind": "reload", "generation_from": 42, "generation_to": 43}
-
-
-def run(*args, env=None, timeout=20):
-    keep = ("PATH", "LANG", "ASAN_OPTIONS", "UBSAN_OPTIONS")
-    environment = {k: os.environ[k] for k in keep if k in os.environ} | (env or {})
-    return subprocess.run(
-        [SHOALCTL, *map(str, args)],
-        capture_output=True,
-        text=True,
-        env=environment,
-        stdin=subprocess.DEVNULL,
-        timeout=timeout * SLOW,
-    )
-
-
-@pytest.fixture
-def fake(tmp_path):
-    """fake(methods): a server; fake.run(...) runs shoalctl on it."""
-    servers = []
-
-    def start(methods):
-        server = FakeCtl(tmp_path / f"{len(servers)}.sock", methods)
-        server.open()
-        server.run = lambda *args, **named: run("-s", server.path, *args, **named)
-        servers.append(server)
-        return server
-
-    yield start
-    for server in servers:
-        server.close()
-
+from shoalctl_harness import DENIED, FAILED, JOB, NOBODY, OK, RUNNING, TOO_OLD, USAGE, run
 
 # ---- usage ----
 
@@ -85,7 +47,7 @@ def test_help_fits_80_columns():
     assert done.returncode == OK
     lines = done.stdout.splitlines()
     assert max(map(len, lines)) <= 80
-    for verb in ("reload", "config get", "log-level", "instances"):
+    for verb in ("reload", "config get", "log-level", "top", "instances"):
         assert any(line.startswith(f"  {verb} ") for line in lines), verb
 
 
