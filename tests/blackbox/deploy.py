@@ -101,13 +101,14 @@ class Deployment:
     def __init__(self, start, folder, *options, workers=2, env=None, site=None):
         self.site = site or Site(Path(folder) / "site")
         self.socket = Path(folder) / "control"
-        self.control = SHOALCTL.exists()
-        if self.control:
-            options = ("--control-socket", self.socket, *options)
+        options = ("--control-socket", self.socket, *options)
         environment = {"PYTHONPATH": str(self.site.folder)} | (env or {})
         self.server = start(
             Site.NAME, *options, workers=workers, env=environment, cwd=self.site.folder
         )
+        self.control = self.socket.exists()
+        # The mold of the generation before is kept for a while: its channel.
+        self.server.more_descriptors = 1
 
     @property
     def address(self):
@@ -116,12 +117,10 @@ class Deployment:
     # ---- looking ----
 
     def workers(self):
-        """{slot: pid} of the workers that last became ready there and live."""
-        found = {}
-        for line in list(self.server.lines):
-            if match := READY.search(line):
-                found[int(match[1])] = int(match[2])
-        return {slot: pid for slot, pid in found.items() if procfs.alive(pid)}
+        """{slot: pid} of the workers that became ready there last, of those that live."""
+        ready = [READY.search(line) for line in list(self.server.lines)]
+        found = [(int(match[1]), int(match[2])) for match in ready if match]
+        return {slot: pid for slot, pid in found if procfs.alive(pid)}
 
     def wait_strength(self, count, timeout=15):
         return wait_for(
