@@ -3,6 +3,7 @@
 #include "common/heritage.h"
 
 #include "common/conf_option.h"
+#include "common/fields.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -13,28 +14,27 @@
 #define HERITAGE_MAX (4 * 1024 * 1024)
 #define LISTENERS_MAX 256
 
-/* The texts and numbers, once: written and read from the same table. */
-static const struct {
-	const char *key;
-	size_t offset, size;
-} texts[] = {
-    {"python", offsetof(struct heritage, python), sizeof(((struct heritage *)0)->python)},
-    {"plugin", offsetof(struct heritage, plugin), sizeof(((struct heritage *)0)->plugin)},
-    {"libpython", offsetof(struct heritage, libpython),
-	sizeof(((struct heritage *)0)->libpython)},
+/* What is neither the configuration nor secret, once: written and read from one table. */
+#define TEXT(member) FIELD_OF(struct heritage, member, FIELD_TEXT, 0, 0)
+#define NUMBER(member) FIELD_OF(struct heritage, member, FIELD_UNSIGNED, 0, UINT32_MAX)
+static const struct field members[] = {
+    TEXT(python),
+    TEXT(plugin),
+    TEXT(libpython),
+    NUMBER(role),
+    NUMBER(slot),
+    NUMBER(line),
+    NUMBER(parked),
+    NUMBER(generation),
+    NUMBER(epoch),
+    NUMBER(workers),
 };
 
-static const struct {
-	const char *key;
-	size_t offset;
-} numbers[] = {
-    {"role", offsetof(struct heritage, role)},
-    {"slot", offsetof(struct heritage, slot)},
-    {"line", offsetof(struct heritage, line)},
-    {"parked", offsetof(struct heritage, parked)},
-    {"generation", offsetof(struct heritage, generation)},
-    {"epoch", offsetof(struct heritage, epoch)},
-    {"workers", offsetof(struct heritage, workers)},
+static const struct field listener_members[] = {
+    FIELD_OF(struct heritage_listener, fd, FIELD_SIGNED, 0, INT32_MAX),
+    FIELD_OF(struct heritage_listener, tls, FIELD_BOOL, 0, 0),
+    FIELD_OF(struct heritage_listener, is_unix, FIELD_BOOL, 0, 0),
+    FIELD_OF(struct heritage_listener, name, FIELD_TEXT, 0, 0),
 };
 
 static json_t *
@@ -43,14 +43,16 @@ listeners_to_json(const struct heritage *h)
 	json_t *all = json_array();
 
 	for (size_t i = 0; i < h->n_listeners; i++) {
-		const struct heritage_listener *l = &h->listeners[i];
+		json_t *one = json_object();
 
-		if (json_array_append_new(
-			all, json_pack("{s:i, s:b, s:b, s:s}", "fd", l->fd, "tls", l->tls,
-				 "unix", l->is_unix, "name", l->name)) != 0) {
+		if (fields_write(one, &h->listeners[i], listener_members,
+			ARRAY_LEN(listener_members)) < 0 ||
+		    json_array_append(all, one) < 0) {
+			json_decref(one);
 			json_decref(all);
 			return NULL;
 		}
+		json_decref(one);
 	}
 	return all;
 }
@@ -71,12 +73,7 @@ heritage_to_json(const struct heritage *h)
 	json_t *obj = json_object();
 	int bad = json_object_set_new(obj, "version", json_string(SHOAL_VERSION));
 
-	for (size_t i = 0; i < ARRAY_LEN(texts); i++)
-		bad |= json_object_set_new(
-		    obj, texts[i].key, json_string((const char *)h + texts[i].offset));
-	for (size_t i = 0; i < ARRAY_LEN(numbers); i++)
-		bad |= json_object_set_new(obj, numbers[i].key,
-		    json_integer(*(const unsigned *)((const char *)h + numbers[i].offset)));
+	bad |= fields_write(obj, h, members, ARRAY_LEN(members));
 	bad |= json_object_set_new(obj, "listeners", listeners_to_json(h));
 	bad |= json_object_set_new(
 	    obj, "ticket_key", key_to_json(h->ticket_key, sizeof(h->ticket_key)));
@@ -121,47 +118,6 @@ heritage_write(const struct heritage *h, struct err *e)
 }
 
 static int
-read_text(const json_t *obj, const char *key, char *buf, size_t max, struct err *e)
-{
-	const json_t *v = json_object_get(obj, key);
-
-	if (!json_is_string(v) || json_string_length(v) >= max)
-		return err_set(e, "%s: expected a string of less than %zu bytes", key, max);
-	memcpy(buf, json_string_value(v), json_string_length(v) + 1);
-	return 0;
-}
-
-static int
-read_number(
-    const json_t *obj, const char *key, json_int_t max, unsigned *out, struct err *e)
-{
-	const json_t *v = json_object_get(obj, key);
-
-	if (!json_is_integer(v) || json_integer_value(v) < 0 || json_integer_value(v) > max)
-		return err_set(
-		    e, "%s: expected a number from 0 to %lld", key, (long long)max);
-	*out = (unsigned)json_integer_value(v);
-	return 0;
-}
-
-static int
-read_listener(struct heritage_listener *l, const json_t *obj, struct err *e)
-{
-	const json_t *tls = json_object_get(obj, "tls"),
-		     *is_unix = json_object_get(obj, "unix");
-	unsigned fd;
-
-	if (read_number(obj, "fd", INT32_MAX, &fd, e) != 0)
-		return -1;
-	if (!json_is_boolean(tls) || !json_is_boolean(is_unix))
-		return err_set(e, "tls, unix: expected true or false");
-	l->fd = (int)fd;
-	l->tls = json_is_true(tls);
-	l->is_unix = json_is_true(is_unix);
-	return read_text(obj, "name", l->name, sizeof(l->name), e);
-}
-
-static int
 read_listeners(struct heritage *h, const json_t *obj, struct err *e)
 {
 	const json_t *all = json_object_get(obj, "listeners");
@@ -175,7 +131,8 @@ read_listeners(struct heritage *h, const json_t *obj, struct err *e)
 		return err_set(e, "out of memory");
 	h->n_listeners = n;
 	for (size_t i = 0; i < n; i++)
-		if (read_listener(&h->listeners[i], json_array_get(all, i), e) != 0)
+		if (fields_read(json_array_get(all, i), &h->listeners[i], listener_members,
+			ARRAY_LEN(listener_members), e) != 0)
 			return err_wrap(e, "listeners");
 	return 0;
 }
@@ -208,14 +165,8 @@ read_object(struct heritage *h, const json_t *obj, struct err *e)
 		    "written by version %.32s, read by " SHOAL_VERSION
 		    ": shoal and shoal-worker must be installed together",
 		    version ? version : "unknown");
-	for (size_t i = 0; i < ARRAY_LEN(texts); i++)
-		if (read_text(obj, texts[i].key, (char *)h + texts[i].offset, texts[i].size,
-			e) != 0)
-			return -1;
-	for (size_t i = 0; i < ARRAY_LEN(numbers); i++)
-		if (read_number(obj, numbers[i].key, UINT32_MAX,
-			(unsigned *)((char *)h + numbers[i].offset), e) != 0)
-			return -1;
+	if (fields_read(obj, h, members, ARRAY_LEN(members), e) != 0)
+		return -1;
 	if (read_listeners(h, obj, e) != 0 || read_key(h, obj, e) != 0)
 		return -1;
 	/* One more or less is another build's table. */

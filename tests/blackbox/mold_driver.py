@@ -165,7 +165,7 @@ class MoldMaster:
                 {
                     "fd": FIRST_LISTENER,
                     "tls": False,
-                    "unix": False,
+                    "is_unix": False,
                     "name": f"127.0.0.1:{self.port}",
                 }
             ],
