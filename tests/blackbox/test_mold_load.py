@@ -123,10 +123,9 @@ def test_a_long_reason_is_cut(mold, site):
     assert 400 < len(molded(mold(site(code + APP)))) < 512
 
 
-def test_preload_on_forks_all_the_same_and_says_so(mold, site):
+def test_unsafe_forks_are_made_when_the_master_wants_them(mold, site):
     master = mold(site(THREAD + APP), "--preload=on")
-    assert molded(master) == ""
-    assert "threads: poller" in master.log
+    assert "threads: poller" in molded(master)
     master.fork(0)
     assert master.ask() == (200, "ok")
 

@@ -3,7 +3,6 @@
 #include "worker/py/mold.h"
 
 #include "common/conf_compat.h"
-#include "common/log.h"
 #include "worker/mold.h"
 #include "worker/py/files.h"
 #include "worker/py/load.h"
@@ -49,17 +48,6 @@ own_descriptors(const struct heritage *h)
 	return list;
 }
 
-/* Whether the operator wants forks all the same. */
-static struct str
-judge(struct state *st, struct str why)
-{
-	if (why.n == 0 || strcmp(st->conf->preload, "on") != 0)
-		return why;
-	log_warn("mold", "workers are forked in spite of what APP left behind",
-	    "reason=\"%.*s\"", (int)why.n, why.p);
-	return STR("");
-}
-
 int
 mold_run(struct state *st)
 {
@@ -68,6 +56,7 @@ mold_run(struct state *st)
 	    st->conf->reload ? on_second : NULL};
 	PyObject *done = warm_up(st), *own, *why;
 	Py_ssize_t n;
+	bool wanted;
 
 	if (done == NULL)
 		return -1;
@@ -77,11 +66,13 @@ mold_run(struct state *st)
 	own = own_descriptors(&st->worker->heritage);
 	if (own == NULL)
 		return -1;
-	why = state_call_boot(st, "describe_danger", "(zN)", green, own);
+	/* Who asks for it gets new hubs after the fork. */
+	wanted = strcmp(st->conf->preload, "on") == 0;
+	why = state_call_boot(st, "describe_danger", "(zN)", wanted ? NULL : green, own);
 	text = why != NULL ? PyUnicode_AsUTF8AndSize(why, &n) : NULL;
 	if (text == NULL)
 		return -1;
-	mold_serve(st->worker, &ops, judge(st, (struct str){text, (size_t)n}));
+	mold_serve(st->worker, &ops, (struct str){text, (size_t)n});
 	Py_DECREF(why);
 	done = state_call_boot(st, "green_after_fork", "(z)", green);
 	Py_XDECREF(done);
