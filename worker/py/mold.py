@@ -163,10 +163,13 @@ def describe_danger(green, own):
     if green:
         return f"--worker-class {green}: its hub belongs to the process that made it"
     found = []
-    threads = remaining_threads()
+    try:
+        threads = remaining_threads()
+        descriptors = sorted({int(fd) for fd in os.listdir("/proc/self/fd")} - set(own))
+    except OSError as error:
+        return f"threads and connections cannot be looked for ({error})"
     if threads:
         found.append("threads: " + ", ".join(threads))
-    descriptors = sorted({int(fd) for fd in os.listdir("/proc/self/fd")} - set(own))
     peers = [peer for peer in map(peer_of, descriptors) if peer]
     if peers:
         found.append("connections: " + ", ".join(peers))
