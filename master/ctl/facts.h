@@ -1,0 +1,28 @@
+/* Parts of answers that say how the instance is: totals, rates, workers, alerts. All return
+ * new references. SPDX-License-Identifier: MIT */
+#pragma once
+
+#include "common/seg.h"
+#include "master/totals.h"
+
+#include <jansson.h>
+
+struct master;
+struct proc;
+struct slot;
+
+/* {"requests","bytes_in","bytes_out","errors_5xx", ...}: the few of server.status. */
+json_t *facts_totals(struct master *m);
+/* {"requests","bytes_in","bytes_out","errors_5xx"} per second. */
+json_t *facts_rates_10s(const struct master *m);
+/* ["worker 3: 5 short lives in a row, signal=SIGSEGV", ...]: what somebody should look at.
+ */
+json_t *facts_alerts(const struct master *m);
+/* Slots that should have a worker and have none. */
+unsigned facts_missing(const struct master *m);
+/* Every counter by its name; quoted when `as_text`. */
+json_t *facts_counts(const uint64_t stats[STAT_COUNT], bool as_text);
+json_t *facts_number(uint64_t n, bool as_text);
+/* Of the last minute; count and sum of all times. */
+json_t *facts_latency(
+    const struct master *m, const struct totals_snapshot *snapshot, bool as_text);
