@@ -17,11 +17,6 @@ answer_unsupported(struct ctl_call *call)
 	}
 
 /* m_stats.c, m_workers.c, m_config.c */
-PENDING(listeners_list)
-PENDING(workers_list)
-PENDING(workers_get)
-PENDING(workers_trace)
-PENDING(requests_inflight)
 PENDING(config_get)
 PENDING(config_check)
 PENDING(config_diff)

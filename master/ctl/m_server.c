@@ -1,4 +1,5 @@
 /* server.hello, ping, version, status and health. SPDX-License-Identifier: MIT */
+#include "master/ctl/facts.h"
 #include "master/ctl/server.h"
 #include "master/master.h"
 #include "master/procfs.h"
@@ -84,13 +85,16 @@ state_name(const struct master *m)
 }
 
 static json_t *
-workers_json(const struct fleet *f)
+workers_json(const struct master *m)
 {
-	return json_pack("{s:i, s:i, s:i, s:i, s:i, s:i}", "target", (int)f->wanted,
-	    "ready", (int)fleet_count_ready(f), "booting",
+	const struct fleet *f = &m->fleet;
+
+	return json_pack("{s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:i}", "target",
+	    (int)f->wanted, "ready", (int)fleet_count_ready(f), "booting",
 	    (int)fleet_count(f, LIFE_BOOTING), "draining",
 	    (int)fleet_count(f, LIFE_DRAINING), "parked", (int)fleet_count(f, LIFE_PARKED),
-	    "stuck", (int)fleet_count(f, LIFE_STUCK));
+	    "stuck", (int)fleet_count(f, LIFE_STUCK), "busy",
+	    (int)fleet_count(f, LIFE_BUSY), "failed", (int)facts_missing(m));
 }
 
 static json_t *
@@ -122,9 +126,12 @@ ctl_server_status(struct ctl_call *call)
 	    json_pack("{s:i, s:I, s:i, s:f, s:i}", "pid", (int)getpid(), "rss_bytes",
 		(json_int_t)procfs_rss(getpid()), "fds", procfs_fds(), "loop_lag_p99_s",
 		ctl_lag_p99_s(call->ctl), "connections", (int)call->ctl->n_conns));
-	json_object_set_new(v, "workers", workers_json(&m->fleet));
+	json_object_set_new(v, "workers", workers_json(m));
 	json_object_set_new(v, "listeners", json_integer((json_int_t)m->listeners.n));
 	json_object_set_new(v, "last_reload", last_reload(js));
+	json_object_set_new(v, "totals", facts_totals(m));
+	json_object_set_new(v, "rates_10s", facts_rates_10s(m));
+	json_object_set_new(v, "alerts", facts_alerts(m));
 	json_object_set_new(
 	    v, "job", jobs_running(js) ? json_string(jobs_running(js)->id) : json_null());
 	return ctl_reply(call, v);

@@ -1,0 +1,117 @@
+/* requests.inflight and listeners.list: what is being answered, and what waits at the door.
+ * SPDX-License-Identifier: MIT */
+#include "master/accept_queue.h"
+#include "master/ctl/ctl.h"
+#include "master/inflight.h"
+#include "master/master.h"
+#include "master/minder.h"
+
+#include <stdio.h>
+
+#define LIMIT_DEFAULT 100
+
+/* ---- Requests in flight ---- */
+
+struct candidate {
+	const struct proc *p;
+	unsigned entry;
+	int64_t age_us;
+};
+
+struct candidates {
+	struct candidate *v; /* owned */
+	size_t n, capacity;
+};
+
+static bool
+add_candidate(struct candidates *cs, const struct candidate *c)
+{
+	if (cs->n == cs->capacity) {
+		size_t capacity = cs->capacity ? cs->capacity * 2 : 64;
+		void *grown = reallocarray(cs->v, capacity, sizeof(*cs->v));
+
+		if (grown == NULL)
+			return false;
+		cs->v = grown;
+		cs->capacity = capacity;
+	}
+	cs->v[cs->n++] = *c;
+	return true;
+}
+
+static void
+collect(struct candidates *cs, const struct proc *p, int64_t slow_us, uint64_t now_ns)
+{
+	for (unsigned i = 0; i < SEG_INFLIGHT; i++) {
+		struct inflight f;
+
+		if (inflight_read(p->seg, i, now_ns, &f) && f.age_us >= slow_us &&
+		    !add_candidate(cs, &(struct candidate){p, i, f.age_us}))
+			return;
+	}
+}
+
+static int
+by_age(const void *a, const void *b)
+{
+	const struct candidate *l = a, *r = b;
+
+	return l->age_us < r->age_us ? 1 : -(l->age_us > r->age_us);
+}
+
+int
+ctl_requests_inflight(struct ctl_call *call)
+{
+	int64_t slow_us = ctl_param_ms(call, "slow_s", 0) * 1000;
+	int64_t slot = ctl_param_int(call, "slot", -1);
+	size_t limit = (size_t)ctl_param_int(call, "limit", LIMIT_DEFAULT);
+	uint64_t now_ns = inflight_now_ns();
+	struct candidates cs = {.v = NULL};
+	json_t *list = json_array();
+
+	for (const struct proc *p = call->master->fleet.procs; p != NULL; p = p->next)
+		if (p->seg != NULL && (slot < 0 || p->slot == (unsigned)slot))
+			collect(&cs, p, slow_us, now_ns);
+	if (cs.n > 0)
+		qsort(cs.v, cs.n, sizeof(*cs.v), by_age);
+	for (size_t i = 0; i < cs.n && json_array_size(list) < limit; i++) {
+		const struct proc *p = cs.v[i].p;
+		struct inflight f;
+
+		/* It may have ended since. */
+		if (inflight_read(p->seg, cs.v[i].entry, now_ns, &f))
+			json_array_append_new(
+			    list, inflight_to_json(&f, p->slot, p->epoch));
+	}
+	free(cs.v);
+	return ctl_reply(
+	    call, json_pack("{s:o, s:I}", "requests", list, "total", (json_int_t)cs.n));
+}
+
+/* ---- Listeners ---- */
+
+static json_t *
+listener_to_json(const struct master *m, size_t i)
+{
+	const struct listener *l = &m->listeners.v[i];
+	struct accept_queue q;
+	bool known = !l->is_unix && accept_queue_read(l->fd, &q);
+	char addr[sizeof(l->name) + 8];
+
+	snprintf(addr, sizeof(addr), "%s%s", l->is_unix ? "" : "tcp:", l->name);
+	return json_pack("{s:s, s:s, s:b, s:i, s:o, s:o, s:o}", "name", l->name, "addr",
+	    addr, "tls", m->heritage.conf.certfile != NULL, "fd", l->fd, "backlog",
+	    known ? json_integer(q.limit) : json_null(), "accept_queue",
+	    known ? json_integer(q.waiting) : json_null(), "accept_queue_max",
+	    known ? json_integer(m->minder->queue_max[i]) : json_null());
+}
+
+int
+ctl_listeners_list(struct ctl_call *call)
+{
+	json_t *list = json_array();
+
+	for (size_t i = 0; i < call->master->listeners.n; i++)
+		json_array_append_new(list, listener_to_json(call->master, i));
+	return ctl_reply(call, json_pack("{s:o}", "listeners", list));
+}
