@@ -3,6 +3,7 @@
 #include "master/listeners.h"
 
 #include "common/log.h"
+#include "master/notify.h"
 #include "master/privs.h"
 #include "master/sock.h"
 
@@ -13,6 +14,7 @@
 #include <sys/stat.h>
 
 #define SYSTEMD_FIRST_FD 3 /* sd_listen_fds(3) */
+#define PASSED_MAX (2 * LISTENERS_MAX)
 #define DEFAULT_BIND "127.0.0.1:8000"
 
 /* 0 when the variable is unset or no number. */
@@ -26,28 +28,128 @@ env_number(const char *name)
 	return text && *text && *end == '\0' ? v : 0;
 }
 
+/* What systemd passed: sockets of socket units, and those we had put into its store. */
+struct passed {
+	size_t n;
+	struct {
+		int fd; /* -1: somebody has it now */
+		struct str name;
+	} v[PASSED_MAX];
+	size_t n_stored;
+};
+
 static int
-open_passed(struct listeners *ls, long n, const struct sock_opts *o, struct err *e)
+read_passed(struct passed *p, struct err *e)
 {
 	const char *names = getenv("LISTEN_FDNAMES");
+	long n = env_number("LISTEN_PID") == getpid() ? env_number("LISTEN_FDS") : 0;
 
-	if (n > LISTENERS_MAX)
-		return err_set(e, "LISTEN_FDS=%ld: at most %d sockets can be passed", n,
-		    LISTENERS_MAX);
-	for (int i = 0; i < n; i++) {
-		struct listener *l = &ls->v[ls->n];
-		size_t len = names ? strcspn(names, ":") : 0;
+	*p = (struct passed){0};
+	if (n > PASSED_MAX)
+		return err_set(
+		    e, "LISTEN_FDS=%ld: at most %d sockets can be passed", n, PASSED_MAX);
+	for (; n > 0 && p->n < (size_t)n; p->n++) {
+		struct str name = {names, names ? strcspn(names, ":") : 0};
 
-		if (sock_adopt(l, SYSTEMD_FIRST_FD + i, o, e) < 0)
-			return err_wrap(e, "cannot use descriptor %d of LISTEN_FDS",
-			    SYSTEMD_FIRST_FD + i);
-		ls->n++;
-		log_info("master", "socket passed", "address=%s name=%.*s", l->name,
-		    (int)len, names ? names : "");
+		p->v[p->n].fd = SYSTEMD_FIRST_FD + (int)p->n;
+		p->v[p->n].name = name;
+		p->n_stored += notify_is_fd_name(name);
 		if (names != NULL)
-			names += len + (names[len] == ':');
+			names += name.n + (names[name.n] == ':');
 	}
 	return 0;
+}
+
+static int
+open_passed(
+    struct listeners *ls, struct passed *p, const struct sock_opts *o, struct err *e)
+{
+	if (p->n - p->n_stored > LISTENERS_MAX)
+		return err_set(
+		    e, "LISTEN_FDS=%zu: there can be %d listeners", p->n, LISTENERS_MAX);
+	for (size_t i = 0; i < p->n; i++) {
+		struct listener *l = &ls->v[ls->n];
+		struct str name = p->v[i].name;
+
+		if (notify_is_fd_name(name))
+			continue;
+		if (sock_adopt(l, p->v[i].fd, o, e) < 0)
+			return err_wrap(
+			    e, "cannot use descriptor %d of LISTEN_FDS", p->v[i].fd);
+		p->v[i].fd = -1;
+		ls->n++;
+		log_info("master", "socket passed", "address=%s name=%.*s", l->name,
+		    (int)name.n, name.p ? name.p : "");
+	}
+	return 0;
+}
+
+/* systemd closes its copy a little later; listening ends now, for the port to be free. */
+static void
+forget(struct passed *p, size_t i)
+{
+	shutdown(p->v[i].fd, SHUT_RDWR);
+	close(p->v[i].fd);
+	p->v[i].fd = -1;
+	notify_forget_fd(p->v[i].name);
+}
+
+/* Before anything is opened: it may be on the same port. */
+static void
+forget_unwanted(struct passed *p, const struct strlist *bind)
+{
+	char name[NOTIFY_NAME_MAX];
+
+	for (size_t i = 0; i < p->n; i++) {
+		bool wanted = !notify_is_fd_name(p->v[i].name);
+
+		for (size_t k = 0; k < bind->n && !wanted; k++)
+			wanted =
+			    str_eq(p->v[i].name, str_of(notify_fd_name(bind->v[k], name)));
+		if (!wanted)
+			forget(p, i);
+	}
+}
+
+/* A unix socket whose file is gone leads nowhere. */
+static bool
+is_reachable(const struct listener *l)
+{
+	const char *path = strchr(l->name, ':') + 1;
+	struct stat st;
+
+	return !l->is_unix || *path == '@' ||
+	       (lstat(path, &st) == 0 && S_ISSOCK(st.st_mode));
+}
+
+/* The socket of the run before: connections that came meanwhile wait in it. */
+static bool
+open_stored(
+    struct listeners *ls, struct passed *p, const char *bind, const struct sock_opts *o)
+{
+	struct listener *l = &ls->v[ls->n];
+	char want[NOTIFY_NAME_MAX];
+	const int unused = 0;
+	size_t i = 0;
+
+	notify_fd_name(bind, want);
+	while (i < p->n && !(p->v[i].fd >= 0 && str_eq(p->v[i].name, str_of(want))))
+		i++;
+	if (i == p->n || ls->n == LISTENERS_MAX)
+		return false;
+	if (sock_adopt(l, p->v[i].fd, o, NULL) < 0 || !is_reachable(l)) {
+		*l = (struct listener){.fd = -1};
+		forget(p, i);
+		return false;
+	}
+	/* The run before stopped with a filter against new connections. */
+	setsockopt(l->fd, SOL_SOCKET, SO_DETACH_FILTER, &unused, sizeof(unused));
+	l->made = true;
+	l->stored = true;
+	p->v[i].fd = -1;
+	ls->n++;
+	log_info("master", "socket kept from the run before", "address=%s", l->name);
+	return true;
 }
 
 static int
@@ -78,24 +180,56 @@ open_bind(struct listeners *ls, const char *text, const struct sock_opts *o, str
 	return rc < 0 ? err_wrap(e, "cannot listen on %s", text) : 0;
 }
 
+/* The next run finds it. A unix socket is its file, too, which then has to stay: only where
+ * there surely is a store. */
+static void
+store(struct listener *l, const char *bind)
+{
+	char name[NOTIFY_NAME_MAX];
+
+	if (l->is_unix ? l->path[0] == '\0' || !notify_has_store() : !l->made)
+		return;
+	notify_store_fd(l->fd, notify_fd_name(bind, name));
+	l->stored = notify_has_store();
+}
+
+static int
+open_binds(struct listeners *ls, struct passed *p, const struct strlist *bind,
+    const struct sock_opts *o, struct err *e)
+{
+	for (size_t i = 0; i < bind->n; i++) {
+		if (open_stored(ls, p, bind->v[i], o))
+			continue;
+		if (open_bind(ls, bind->v[i], o, e) < 0)
+			return -1;
+		store(&ls->v[i], bind->v[i]);
+	}
+	return 0;
+}
+
 static int
 open_all(
     struct listeners *ls, const struct conf *c, const struct sock_opts *o, struct err *e)
 {
-	long passed = env_number("LISTEN_FDS");
+	char fallback[] = DEFAULT_BIND;
+	char *only[] = {fallback};
+	const struct strlist one = {only, 1};
+	const struct strlist none = {0};
+	struct passed p;
 
-	if (passed > 0 && env_number("LISTEN_PID") == getpid()) {
-		if (c->bind.n > 0)
-			log_warn("master", "bind ignored, sockets were passed",
-			    "sockets=%ld", passed);
-		return open_passed(ls, passed, o, e);
+	if (read_passed(&p, e) < 0)
+		return -1;
+	if (p.n == p.n_stored) {
+		const struct strlist *bind = c->bind.n > 0 ? &c->bind : &one;
+
+		forget_unwanted(&p, bind);
+		return open_binds(ls, &p, bind, o, e);
 	}
-	if (c->bind.n == 0)
-		return open_bind(ls, DEFAULT_BIND, o, e);
-	for (size_t i = 0; i < c->bind.n; i++)
-		if (open_bind(ls, c->bind.v[i], o, e) < 0)
-			return -1;
-	return 0;
+	if (c->bind.n > 0)
+		log_warn("master", "bind ignored, sockets were passed", "sockets=%zu",
+		    p.n - p.n_stored);
+	forget_unwanted(&p, &none);
+	return open_passed(ls, &p, o, e);
 }
 
 int
@@ -154,8 +288,8 @@ listeners_close(struct listeners *ls)
 		struct listener *l = &ls->v[i];
 		struct stat st;
 
-		if (l->path[0] != '\0' && lstat(l->path, &st) == 0 && st.st_dev == l->dev &&
-		    st.st_ino == l->ino)
+		if (l->path[0] != '\0' && !l->stored && lstat(l->path, &st) == 0 &&
+		    st.st_dev == l->dev && st.st_ino == l->ino)
 			unlink(l->path);
 		if (l->fd >= 0)
 			close(l->fd);

@@ -15,6 +15,7 @@ struct listener {
 	int fd; /* owned */
 	bool is_unix;
 	bool made;                /* by us, so nobody goes on listening on it after us */
+	bool stored;              /* systemd keeps a copy for the next run */
 	char name[128];           /* "127.0.0.1:8000", "unix:/run/x.sock" */
 	char path[BIND_PATH_MAX]; /* of a socket file we made, to be removed; "": none */
 	dev_t dev;                /* of that file: somebody else's is left alone */

@@ -3,6 +3,7 @@
 SPDX-License-Identifier: MIT
 """
 
+import fcntl
 import os
 import pwd
 import shutil
@@ -10,6 +11,7 @@ import signal
 import socket
 import stat
 import subprocess
+import sys
 
 import procfs
 import pytest
@@ -31,6 +33,7 @@ def test_notifications(tmp_path, kind):
         sock.bind(address)
         sock.settimeout(10 * SLOW)
         with Master(env={"NOTIFY_SOCKET": address.replace("\0", "@")}) as m:
+            assert sock.recv(4096) == b"FDSTORE=1\nFDNAME=bind-127.0.0.1%3A0"
             assert sock.recv(4096).decode() == f"READY=1\nMAINPID={m.pid}"
             assert sock.recv(4096) == b"STATUS=1 of 1 workers ready"
             m.kill(signal.SIGTERM)
@@ -43,6 +46,7 @@ def test_no_ready_without_a_ready_worker(tmp_path):
         sock.setblocking(False)
         env = {"NOTIFY_SOCKET": str(tmp_path / "notify"), "FAKE_WORKER": "fail"}
         assert Master(env=env).run() == 3
+        assert sock.recv(4096).startswith(b"FDSTORE=1")
         with pytest.raises(BlockingIOError):
             sock.recv(4096)
 
@@ -62,9 +66,114 @@ def test_a_full_notify_socket_does_not_block(tmp_path):
             assert m.stop() == 0
 
 
+class Store:
+    """systemd's part: keeps the descriptors that are sent, and passes them to the next run."""
+
+    def __init__(self, tmp_path):
+        self.path = tmp_path / "notify"
+        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self.sock.bind(str(self.path))
+        self.sock.settimeout(10 * SLOW)
+        self.kept, self.removed = {}, []
+
+    def listen(self, until):
+        """Takes what is told up to a datagram that begins so."""
+        while True:
+            data, fds, _, _ = socket.recv_fds(self.sock, 4096, 4)
+            fields = dict(x.split("=", 1) for x in data.decode().splitlines())
+            if "FDSTORE" in fields:
+                self.kept[fields["FDNAME"]] = fds[0]
+            elif "FDSTOREREMOVE" in fields:
+                os.close(self.kept.pop(fields["FDNAME"]))
+                self.removed.append(fields["FDNAME"])
+            if data.startswith(until):
+                return
+
+    def run(self, m):
+        fds = [fcntl.fcntl(fd, fcntl.F_DUPFD, 100) for fd in self.kept.values()]
+        m.env |= {
+            "NOTIFY_SOCKET": str(self.path), "FDSTORE": "64", "LISTEN_FDS": str(len(fds)),
+            "LISTEN_FDNAMES": ":".join(self.kept),
+        }
+        m.popen = {"pass_fds": fds}
+        m.launch([sys.executable, "-c", ACTIVATED, ",".join(map(str, fds)), *m.args])
+        for fd in fds:
+            os.close(fd)
+        try:
+            m.wait_log("worker ready")
+            self.listen(b"READY=1")
+        except AssertionError:
+            m.finish()
+            raise
+        return m
+
+    def end(self, m):
+        assert m.stop() == 0, m.log
+        self.listen(b"STOPPING=1")
+        m.finish()
+
+    def close(self):
+        self.sock.close()
+        for fd in self.kept.values():
+            os.close(fd)
+
+
+ACTIVATED = """
+import os, sys
+for i, fd in enumerate(filter(None, sys.argv[1].split(","))):
+    os.dup2(int(fd), 3 + i)
+os.environ["LISTEN_PID"] = str(os.getpid())
+os.execv(sys.argv[2], sys.argv[2:])
+"""
+
+
+@pytest.fixture
+def store(tmp_path):
+    store = Store(tmp_path)
+    yield store
+    store.close()
+
+
+def test_sockets_are_kept_over_a_restart(store, tmp_path):
+    """A connection made while nobody runs waits for the next run, and is accepted then."""
+    path = tmp_path / "s"
+    binds = ("-b", "127.0.0.1:0", "-b", f"unix:{path}")
+    first = store.run(Master(*binds))
+    where = first.address()
+    assert list(store.kept) == ["bind-127.0.0.1%3A0", f"bind-unix%3A{path}"]
+    store.end(first)
+    assert path.exists(), "the socket still leads to its file"
+    with socket.socket(socket.AF_UNIX) as early:
+        early.connect(str(path))
+        second = store.run(Master(*binds))
+        assert second.address() == where
+        assert len(second.lines("socket kept from the run before")) == 2
+        socket.create_connection(where, timeout=5 * SLOW).close()
+        store.end(second)
+    assert len(store.kept) == 2 and not store.removed
+
+
+def test_stored_sockets_that_no_bind_asks_for_are_dropped(store, tmp_path):
+    path = tmp_path / "s"
+    first = store.run(Master("-b", "127.0.0.1:0", "-b", f"unix:{path}"))
+    host, port = first.address()
+    store.end(first)
+    path.unlink()
+    # The same port by another name, and a file that is gone: both are opened again.
+    second = store.run(Master("-b", f"{host}:{port}", "-b", f"unix:{path}"))
+    assert store.removed == ["bind-127.0.0.1%3A0", f"bind-unix%3A{path}"]
+    assert not second.lines("socket kept from the run before")
+    assert list(store.kept) == [f"bind-127.0.0.1%3A{port}", f"bind-unix%3A{path}"]
+    with socket.socket(socket.AF_UNIX) as s:
+        s.connect(str(path))
+    store.end(second)
+
+
 def test_the_unit_file_is_of_the_right_type_and_hardened(tmp_path):
     text = (ROOT / "scripts" / "systemd" / "shoal@.service.in").read_text()
-    assert "\nType=notify\n" in text and "\nKillMode=mixed\n" in text
+    # systemd before 253 passes over the second line.
+    assert "\nType=notify\nType=notify-reload\n" in text
+    assert "\nKillMode=mixed\n" in text and "ExecReload" not in text
     tool = shutil.which("systemd-analyze")
     if tool is None:
         pytest.skip("systemd-analyze is not installed")
