@@ -13,6 +13,7 @@ from pathlib import Path
 
 import idle
 import instructions
+import mold
 import report
 from measure import run_wrk, wrk_command, wrong_answer
 from peers import LOG, PEERS, QUICK, ROOT, WORK, Server, install, machine
@@ -32,6 +33,7 @@ def arguments():
     parser.add_argument("--workloads", metavar="NAMES", help="comma-separated workloads")
     parser.add_argument("--quick", action="store_true", help="a few of both, under two minutes")
     parser.add_argument("--idle", action="store_true", help="memory of idle servers, connections")
+    parser.add_argument("--mold", action="store_true", help="what preloading saves")
     parser.add_argument("--instructions", action="store_true", help="instructions per request")
     parser.add_argument("--markdown", metavar="FILE", type=Path, help="rewrite FILE's tables")
     parser.add_argument("--list", action="store_true", help="list servers and workloads")
@@ -143,6 +145,8 @@ def main():
         marker, page = "bench:instructions", instructions.run(peers, say)
     elif chosen.idle:
         marker, page = "bench:idle", idle.run(peers, say)
+    elif chosen.mold:
+        marker, page = "bench:mold", mold.run(say)
     else:
         marker, page = "bench", speed(chosen, peers, versions, missing)
     if chosen.markdown:
