@@ -23,7 +23,8 @@ struct follow {
 	bool stops; /* the job ends the server: its end is that nobody listens */
 };
 
-static const char *const event_types[] = {"reload.*", "job.*"};
+static const char *const event_types[] = {
+    "reload.*", "job.*", "worker.ready", "worker.exit"};
 
 bool
 follow_is_final(const char *state)
@@ -62,40 +63,52 @@ print_begin(struct follow *f, const json_t *job)
 		out_line(&f->c->out, "%s %s", kind, id);
 }
 
-/* "  1.8s  booting  3/8  worker 2 pid 9123, ready in 1.8s" */
+/* Once, however often it is told. */
 static void
-print_step(struct follow *f, const json_t *data)
+print_progress(struct follow *f, const char *line)
 {
-	const char *state = value_string(data, "state", NULL);
-	double total = value_number(data, "total", value_number(data, "progress.total", 0));
-	double done = value_number(data, "done", value_number(data, "progress.done", 0));
-	double slot = value_number(data, "worker.slot", -1);
-	double pid = value_number(data, "worker.pid", 0);
-	double boot = value_number(data, "worker.boot_s", -1);
-	char line[STEP_MAX], text[64];
 	struct out *o = &f->c->out;
-	int n;
+	char text[STEP_MAX * 2];
 
-	if (state == NULL || follow_is_final(state))
-		return;
-	clean(state, text, sizeof(text));
-	n = snprintf(line, sizeof(line), "%-12s", text);
-	if (total > 0)
-		n +=
-		    snprintf(line + n, sizeof(line) - (size_t)n, " %.0f/%.0f", done, total);
-	if (slot >= 0)
-		n += snprintf(line + n, sizeof(line) - (size_t)n, "  worker %.0f", slot);
-	if (slot >= 0 && pid > 0)
-		n += snprintf(line + n, sizeof(line) - (size_t)n, " pid %.0f", pid);
-	if (slot >= 0 && boot >= 0)
-		snprintf(line + n, sizeof(line) - (size_t)n, ", ready in %s",
-		    value_seconds(boot, text, sizeof(text)));
 	if (strcmp(line, f->last) == 0)
 		return;
 	snprintf(f->last, sizeof(f->last), "%s", line);
 	out_line(o, "%s%6.1fs%s  %s", out_sgr(o->colour, OUT_DIM),
 	    (double)(link_now() - f->c->started) / 1000, out_sgr(o->colour, OUT_PLAIN),
-	    line);
+	    clean(line, text, sizeof(text)));
+}
+
+/* "  0.3s  worker 2 ready: pid 9123, generation 43": whoever comes or goes meanwhile. */
+static void
+print_worker(struct follow *f, const char *type, const json_t *data)
+{
+	bool ready = strcmp(type, "worker.ready") == 0;
+	const char *reason = value_string(data, "reason", value_string(data, "cause", ""));
+	char line[STEP_MAX];
+
+	snprintf(line, sizeof(line), "worker %.0f %s: pid %.0f, generation %.0f%s%s",
+	    value_number(data, "slot", 0), ready ? "ready" : "gone",
+	    value_number(data, "pid", 0), value_number(data, "generation", 0),
+	    ready || *reason == '\0' ? "" : ", ", ready ? "" : reason);
+	print_progress(f, line);
+}
+
+/* "  1.8s  booting 3/8" */
+static void
+print_step(struct follow *f, const json_t *data)
+{
+	const char *state = value_string(data, "state", "queued");
+	double total = value_number(data, "progress.total", 0);
+	char line[STEP_MAX];
+
+	if (follow_is_final(state) || strcmp(state, "queued") == 0)
+		return;
+	if (total > 0 && strcmp(state, "preflight") != 0)
+		snprintf(line, sizeof(line), "%s %.0f/%.0f", state,
+		    value_number(data, "progress.done", 0), total);
+	else
+		snprintf(line, sizeof(line), "%s", state);
+	print_progress(f, line);
 }
 
 static void
@@ -141,7 +154,9 @@ follow_show_end(struct cli *c, const json_t *job)
 	double started = value_number(job, "started", 0),
 	       ended = value_number(job, "ended", 0);
 	struct out *o = &c->out;
-	char took[64] = "";
+	const char *kind = value_string(job, "kind", "");
+	bool serves = strcmp(kind, "reload") == 0 || strcmp(kind, "rollback") == 0;
+	char took[64] = "", what[64] = "";
 
 	if (!out_for_people(o))
 		out_json_value(o, job, false);
@@ -151,13 +166,12 @@ follow_show_end(struct cli *c, const json_t *job)
 	}
 	if (ended > started && started > 0)
 		value_seconds(ended - started, took, sizeof(took));
-	if (to > 0)
-		out_line(o, "%sdone%s%s%s: generation %.0f serves",
-		    out_sgr(o->colour, OUT_GREEN), out_sgr(o->colour, OUT_PLAIN),
-		    *took ? " in " : "", took, to);
-	else
-		out_line(o, "%sdone%s%s%s", out_sgr(o->colour, OUT_GREEN),
-		    out_sgr(o->colour, OUT_PLAIN), *took ? " in " : "", took);
+	if (serves && to > 0)
+		snprintf(what, sizeof(what), ": generation %.0f serves", to);
+	else if (strcmp(kind, "check") == 0)
+		snprintf(what, sizeof(what), ": a reload would work");
+	out_line(o, "%sdone%s%s%s%s", out_sgr(o->colour, OUT_GREEN),
+	    out_sgr(o->colour, OUT_PLAIN), *took ? " in " : "", took, what);
 	return CLI_OK;
 }
 
@@ -222,16 +236,21 @@ on_event(struct follow *f, const struct link_msg *m)
 	const json_t *params = link_msg_params(m), *data = value_at(params, "data");
 	json_int_t seq = json_integer_value(value_at(params, "seq"));
 	struct str raw = link_msg_text(m, "params");
+	const char *type = value_string(params, "type", "");
 
 	if (seq > 0 && seq <= f->seq)
 		return; /* seen before the connection was lost */
 	f->seq = MAX(f->seq, seq);
-	if (strcmp(value_string(data, "job", ""), f->id) != 0)
+	if (strcmp(value_string(data, "job", f->id), f->id) != 0)
 		return;
 	if (f->c->out.mode == OUT_JSONL && raw.p != NULL)
 		out_json(&f->c->out, raw.p, raw.n);
-	print_begin(f, data);
-	print_step(f, data);
+	if (strncmp(type, "worker.", 7) == 0) {
+		print_worker(f, type, data);
+	} else {
+		print_begin(f, data);
+		print_step(f, data);
+	}
 }
 
 /* The answer to jobs.wait: -1 when it is not the end yet, else the exit code. */
@@ -366,8 +385,8 @@ follow_start(struct cli *c, const char *method, json_t *params, bool token)
 	if (!wait || f.id[0] == '\0') {
 		cli_show(c, NULL, &m);
 	} else {
+		/* Its state comes as an event, too, behind those that were before. */
 		print_begin(&f, link_msg_result(&m));
-		print_step(&f, link_msg_result(&m));
 		code = follow_loop(&f);
 	}
 	link_msg_finish(&m);

@@ -39,14 +39,19 @@ class Reload:
 
     def wait(self, session, params):
         for seq, step in enumerate(self.steps, 1):
-            session.event(seq, "reload.step", {**JOB, **step})
+            if "slot" in step:
+                session.event(seq, "worker.ready", step)
+            else:
+                session.event(seq, "reload.step", {**JOB, **step})
         return self.end
 
 
 STEPS = [
-    {"state": "preflight"},
-    {"state": "booting", "done": 1, "total": 2, "worker": {"slot": 0, "pid": 9123, "boot_s": 1.8}},
-    {"state": "booting", "done": 2, "total": 2, "worker": {"slot": 1, "pid": 9124, "boot_s": 0.2}},
+    {"state": "queued"},
+    {"state": "preflight", "progress": {"done": 0, "total": 2}},
+    {"slot": 0, "pid": 9123, "generation": 43},
+    {"state": "booting", "progress": {"done": 1, "total": 2}},
+    {"state": "booting", "progress": {"done": 1, "total": 2}},
     {"job": "r-99", "state": "soaking"},
     {"state": "draining"},
 ]
@@ -61,10 +66,9 @@ def test_reload(fake):
     lines = [re.sub(r"^ +[0-9.]+s  ", "", line).strip() for line in done.stdout.splitlines()]
     assert lines == [
         "reload r-18: generation 42 -> 43",
-        "queued",
         "preflight",
-        "booting      1/2  worker 0 pid 9123, ready in 1.8s",
-        "booting      2/2  worker 1 pid 9124, ready in 0.2s",
+        "worker 0 ready: pid 9123, generation 43",
+        "booting 1/2",
         "draining",
         "done in 6.1s: generation 43 serves",
     ]
@@ -94,7 +98,7 @@ def test_reload_as_json(fake):
     assert json.loads(done.stdout)["traceback"] == TRACE
     done = server.run("--jsonl", "reload")
     lines = [json.loads(line) for line in done.stdout.splitlines()]
-    assert [line.get("seq") for line in lines] == [1, 2, 3, 5, None]
+    assert [line.get("seq") for line in lines] == [1, 2, 3, 4, 5, 7, None]
     assert lines[-1]["state"] == "failed"
 
 
@@ -128,7 +132,7 @@ def test_master_is_away_for_a_moment(fake):
         waits.append(params)
         if len(waits) > 1:
             return reload.wait(session, params)
-        for seq, step in enumerate(STEPS[:2], 1):
+        for seq, step in enumerate(STEPS[:2] + STEPS[3:4], 1):
             session.event(seq, "reload.step", {**JOB, **step})
         server.close()
         server.open()
@@ -141,9 +145,10 @@ def test_master_is_away_for_a_moment(fake):
     done = server.run("upgrade")
     assert done.returncode == OK, done.stderr
     assert len(waits) == 2
-    assert server.called("events.subscribe")[1]["since_seq"] == 2
+    assert server.called("events.subscribe")[1]["since_seq"] == 3
     # What was seen before is not printed twice.
-    assert done.stdout.count("1/2") == 1 and done.stdout.count("2/2") == 1
+    assert done.stdout.count("preflight") == 1
+    assert done.stdout.count("draining") == 1
 
 
 def test_job_is_not_over_in_time(fake):
