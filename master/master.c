@@ -139,7 +139,10 @@ on_files(void *ctx, struct str lines)
 static bool
 on_stranger(void *ctx, pid_t pid, int status)
 {
-	return reload_on_child(ctx, pid, status);
+	struct master *m = ctx;
+
+	return checker_reap(&m->minder->checker, pid, status) ||
+	       reload_on_child(m, pid, status);
 }
 
 static void

@@ -290,6 +290,7 @@ minder_open(struct minder **to, struct master *master, struct err *e)
 		return err_set(e, "out of memory");
 	m->master = master;
 	m->tracer.base = master->base;
+	m->checker = (struct checker){master->base, master->argc, master->argv, NULL};
 	m->history = history_create();
 	m->tick = event_new(master->base, -1, EV_PERSIST, on_tick, m);
 	if (m->history == NULL || m->tick == NULL || event_add(m->tick, &every) < 0)
@@ -307,6 +308,7 @@ minder_close(struct minder *m)
 	if (m->tick != NULL)
 		event_free(m->tick);
 	tracer_finish(&m->tracer);
+	checker_finish(&m->checker);
 	crashes_finish(&m->crashes);
 	totals_finish(&m->totals);
 	history_destroy(m->history);

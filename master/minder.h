@@ -2,6 +2,7 @@
  * recycled; keeps what the instance knows about itself. SPDX-License-Identifier: MIT */
 #pragma once
 
+#include "master/checker.h"
 #include "master/crashes.h"
 #include "master/history.h"
 #include "master/listeners.h"
@@ -24,6 +25,7 @@ struct minder {
 	struct tracer tracer;
 	struct crashes crashes;
 	struct recycler recycler;
+	struct checker checker;
 	const struct seg **live; /* owned; room for `capacity` */
 	size_t capacity;
 	int64_t ticked_ms, awake_ms;       /* the last tick; since when on time */

@@ -16,12 +16,6 @@ answer_unsupported(struct ctl_call *call)
 		return answer_unsupported(call);                                           \
 	}
 
-/* m_stats.c, m_workers.c, m_config.c */
-PENDING(config_get)
-PENDING(config_check)
-PENDING(config_diff)
-PENDING(config_schema)
-
 /* m_reload.c */
 PENDING(server_upgrade)
 PENDING(jobs_cancel)
