@@ -45,6 +45,10 @@
 		.name = (n), .kind = COMPAT_HOOK, .called = true                           \
 	}
 
+#define NO_HTTP2 "not supported yet: listeners speak HTTP/1.1 in this version"
+#define NO_ASGI "not supported: only WSGI applications are served"
+#define NO_DIRTY "not supported: run long tasks in a task queue of their own"
+
 static const struct compat table[] = {
     /* gunicorn's other names */
     ALIAS("log-file", NULL, error_logfile),
@@ -121,6 +125,25 @@ static const struct compat table[] = {
     REFUSE("statsd-host", NULL, true, "not supported: metrics are not sent to statsd"),
     REFUSE("statsd-prefix", NULL, true, "not supported: metrics are not sent to statsd"),
     REFUSE("dogstatsd-tags", NULL, true, "not supported: metrics are not sent to statsd"),
+    REFUSE("enable-backlog-metric", NULL, false,
+	"not supported: metrics are not sent to statsd"),
+    IGNORE("http-parser", NULL, true, "has no effect: there is one parser"),
+    REFUSE("http2-cleartext", NULL, false, NO_HTTP2),
+    REFUSE("http2-max-concurrent-streams", NULL, true, NO_HTTP2),
+    REFUSE("http2-initial-window-size", NULL, true, NO_HTTP2),
+    REFUSE("http2-max-frame-size", NULL, true, NO_HTTP2),
+    REFUSE("http2-max-header-list-size", NULL, true, NO_HTTP2),
+    REFUSE("uwsgi-allow-from", "uwsgi_allow_ips", true,
+	"not supported: listeners do not speak the uwsgi protocol"),
+    REFUSE("asgi-loop", NULL, true, NO_ASGI),
+    REFUSE("asgi-lifespan", NULL, true, NO_ASGI),
+    REFUSE("asgi-disconnect-grace-period", NULL, true, NO_ASGI),
+    REFUSE("websocket-max-message-size", NULL, true, NO_ASGI),
+    REFUSE("dirty-app", "dirty_apps", true, NO_DIRTY),
+    REFUSE("dirty-workers", NULL, true, NO_DIRTY),
+    REFUSE("dirty-timeout", NULL, true, NO_DIRTY),
+    REFUSE("dirty-threads", NULL, true, NO_DIRTY),
+    REFUSE("dirty-graceful-timeout", NULL, true, NO_DIRTY),
     REFUSE("ssl-version", NULL, true,
 	"not supported: TLS 1.2 and 1.3 are always on, older versions never"),
     REFUSE("secure-scheme-headers", NULL, true,
@@ -157,6 +180,10 @@ static const struct compat table[] = {
     HOOK("nworkers-changed"),
     HOOK("on-exit"),
     HOOK("ssl-context"),
+    HOOK("on-dirty-starting"),
+    HOOK("dirty-post-fork"),
+    HOOK("dirty-worker-init"),
+    HOOK("dirty-worker-exit"),
 };
 
 static const struct {

@@ -113,6 +113,12 @@ static const struct {
     {{A("a:b", "--status-port", "8001")},
 	"--status-port (command line): not supported yet: the gateway is not there in this "
 	"version; ask shoalctl"},
+    {{A("a:b", "--http2-cleartext")},
+	"--http2-cleartext (command line): not supported yet: "
+	"listeners speak HTTP/1.1 in this version"},
+    {{A("a:b", "--dirty-app", "x:y")},
+	"--dirty-app (command line): not supported: run long "
+	"tasks in a task queue of their own"},
     {{A("a:b", "--control-role", "group:ops")},
 	"--control-role \"group:ops\" (command line): " ROLE},
     {{A("a:b", "--control-role", "ops=admin")},
