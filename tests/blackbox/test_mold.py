@@ -247,6 +247,7 @@ def test_a_forked_worker_does_not_outlive_a_killed_master(site):
         mold, worker, holder = (int(word) for word in dying.stdout.readline().split())
         dying.kill()
         dying.wait()
+        wait_for(lambda: not procfs.alive(worker), 10 * SLOW, "end of the worker")
         assert os.waitpid(worker, 0)[1] == 0
         # The test's driver asks for no signal at its death, and the channel is still open.
         assert procfs.alive(mold)
