@@ -19,7 +19,8 @@ void
 ctl_audit(struct ctl *c, const struct ctl_peer *peer, const struct ctl_method *method,
     const char *outcome)
 {
-	if (ctl_may_log(c))
+	/* Who may not cannot flood the log either; who may is written down in any case. */
+	if (peer->role >= method->role || ctl_may_log(c))
 		log_info("control", "call",
 		    "method=%s outcome=%s uid=%u pid=%d comm=\"%s\"", method->name, outcome,
 		    (unsigned)peer->uid, (int)peer->pid, peer->comm);

@@ -9,7 +9,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 
-#define BACKLOG 128
+#define BACKLOG 1024
 #define LOCK_ATTEMPTS 10 /* an ending instance may remove the file under our hands */
 
 void
@@ -116,15 +116,23 @@ bind_socket(struct ctl_path *p, mode_t mode, struct err *e)
 {
 	struct sockaddr_un un = {.sun_family = AF_UNIX};
 	struct stat st;
-	char tmp[32];
+	char tmp[CTL_PATH_MAX + 8];
 	mode_t before;
 	int rc;
 	AUTO_FD int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 
 	if (fd < 0)
 		return err_errno(e, "socket");
-	snprintf(tmp, sizeof(tmp), ".shoal-%d", (int)getpid());
-	snprintf(un.sun_path, sizeof(un.sun_path), "/proc/self/fd/%d/%s", p->dir_fd, tmp);
+	/* The name it is bound under is the one `ss -lx` shows for ever. */
+	snprintf(tmp, sizeof(tmp), "%s.new", p->base);
+	if (strlen(p->path) + strlen(".new") < sizeof(un.sun_path)) {
+		strcpy(un.sun_path, p->path);
+		strcat(un.sun_path, ".new");
+	} else {
+		snprintf(tmp, sizeof(tmp), ".shoal-%d", (int)getpid());
+		snprintf(un.sun_path, sizeof(un.sun_path), "/proc/self/fd/%d/.shoal-%d",
+		    p->dir_fd, (int)getpid());
+	}
 	unlinkat(p->dir_fd, tmp, 0);
 	before = umask(0177);
 	rc = bind(fd, (struct sockaddr *)&un, sizeof(un));

@@ -1,6 +1,7 @@
-/* jobs.list, get and wait. SPDX-License-Identifier: MIT */
+/* jobs.list, get, wait and cancel. SPDX-License-Identifier: MIT */
 #include "master/ctl/ctl.h"
 #include "master/master.h"
+#include "master/reload.h"
 
 /* NULL: there is none, answered. */
 static const struct job *
@@ -47,4 +48,23 @@ ctl_jobs_wait(struct ctl_call *call)
 	if (j == NULL)
 		return 0;
 	return ctl_wait_job(call, j, ctl_param_ms(call, "timeout_s", 60000), false);
+}
+
+int
+ctl_jobs_cancel(struct ctl_call *call)
+{
+	const struct job *found = find(call);
+	struct job *j = found ? jobs_find(&call->master->jobs, found->id) : NULL;
+	struct err e;
+
+	if (j == NULL)
+		return 0;
+	if (job_is_final(j))
+		return ctl_fail(call, CTL_E_FAILED_PRECONDITION,
+		    json_pack("{s:s}", "why", "ended"), "job %s has ended already: %s",
+		    j->id, job_state_name(j->state));
+	if (reload_cancel(call->master, j, &e) < 0)
+		return ctl_fail(call, CTL_E_FAILED_PRECONDITION,
+		    json_pack("{s:o}", "why", ctl_text(str_of(e.text))), "%s", e.text);
+	return ctl_reply(call, job_to_json(j));
 }

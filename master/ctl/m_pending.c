@@ -18,4 +18,3 @@ answer_unsupported(struct ctl_call *call)
 
 /* m_reload.c */
 PENDING(server_upgrade)
-PENDING(jobs_cancel)

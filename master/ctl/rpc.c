@@ -44,6 +44,14 @@ too_deep(const char *p, size_t n, size_t *where)
 	return false;
 }
 
+json_t *
+ctl_json_load(const char *p, size_t n)
+{
+	size_t at;
+
+	return too_deep(p, n, &at) ? NULL : json_loadb(p, n, JSON_REJECT_DUPLICATES, NULL);
+}
+
 static int
 load(struct ctl_request *r, const char *line, size_t n)
 {

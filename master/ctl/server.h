@@ -56,6 +56,8 @@ struct ctl_request {
 NODISCARD int ctl_request_parse(
     struct ctl_request *r, const char *line, size_t n, enum ctl_role role);
 void ctl_request_finish(struct ctl_request *r);
+/* JSON of bounded depth without duplicate keys; NULL: it is none. */
+json_t *ctl_json_load(const char *p, size_t n);
 /* Parameters against the table (params.c): a checked object, or NULL with r filled in. */
 json_t *ctl_params_check(struct ctl_request *r, const json_t *params);
 /* One line with its newline; owned by the caller, NULL without memory. id may be NULL. */
