@@ -38,6 +38,8 @@ launch_own_signals(void)
 	sigemptyset(&sa.sa_mask);
 	for (size_t i = 0; i < ARRAY_LEN(ours); i++)
 		sigaction(ours[i], &sa, NULL);
+	/* Asked for a trace before it can give one, a worker must not die of it. */
+	sigaction(HERITAGE_TRACE_SIGNAL, &sa, NULL);
 	signal(SIGPIPE, SIG_IGN);
 }
 
