@@ -250,7 +250,7 @@ def test_request_that_never_began(overdue):
     """All threads are taken: it is answered, and the application never sees it."""
     srv = overdue("--threads", "1", "--worker-connections", "10", timeout="0.6")
     first, second = srv.connect(), srv.connect()
-    first.send(request("/gil?s=1.5"))
+    first.send(request("/stubborn?s=1.6"))
     second.send(request("/quick?id=second&hook=1"))
     assert first.response().status == 504
     assert second.response().status == 504
