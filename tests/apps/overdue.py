@@ -5,6 +5,8 @@ SPDX-License-Identifier: MIT
 
 import ctypes
 import re
+import select
+import socket
 import threading
 import time
 from urllib.parse import parse_qsl
@@ -33,6 +35,15 @@ def match_regex(q):
 
 def wait_for_lock(q):
     threading.Event().wait(float(q.get("s", 30)))
+
+
+def read_socket(q):
+    ours, _theirs = socket.socketpair()
+    ours.recv(1)
+
+
+def wait_in_select(q):
+    select.select([], [], [], float(q.get("s", 30)))
 
 
 def catch_all(q):
@@ -68,6 +79,8 @@ WAYS = {
     "gil": hold_gil,
     "regex": match_regex,
     "lock": wait_for_lock,
+    "socket": read_socket,
+    "select": wait_in_select,
     "catch": catch_all,
     "stubborn": stubborn,
     "polite": polite,

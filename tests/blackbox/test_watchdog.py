@@ -100,6 +100,8 @@ ONE, FOUR = ("--threads", "1"), ("--threads", "4")
         (ONE, "spin", "spin_for_ever"),
         (ONE, "sleep", "sleep_long"),
         (ONE, "lock", "wait_for_lock"),
+        (ONE, "socket", "read_socket"),
+        (ONE, "select", "wait_in_select"),
         (ONE, "regex?n=40", "match_regex"),
         (FOUR, "spin", "spin_for_ever"),
         (FOUR, "catch", "spin_for_ever"),
