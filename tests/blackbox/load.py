@@ -125,6 +125,11 @@ class Run:
 
     def fail(self, client, kind):
         """Counts it, and begins anew with a connection of its own."""
+        self.blame(client, kind)
+        self.hang_up(client)
+        self.again.append(client)
+
+    def blame(self, client, kind):
         now = time.monotonic()
         self.kinds[kind] += 1
         phase = self.phases[client.phase]
@@ -138,8 +143,6 @@ class Run:
                 "answered": client.answered, "pid": client.pid,
                 "port": self.local_port(client), "got": client.got[:200].decode("latin-1"),
             })
-        self.hang_up(client)
-        self.again.append(client)
 
     def local_port(self, client):
         try:
@@ -182,15 +185,17 @@ class Run:
         who = WHO.fullmatch(got, end + 4, size)
         if len(got) > size:
             self.fail(client, "more than the answer")
-        elif status[1][:1] != b"2":
-            self.fail(client, f"status {status[1].decode()}")
+            return True
+        if status[1][:1] != b"2":
+            self.blame(client, f"status {status[1].decode()}")
         elif not who:
-            self.fail(client, "wrong body")
+            self.blame(client, "wrong body")
         else:
-            self.good(client, who, CLOSE.search(got, 0, end + 2))
+            self.good(client, who)
+        self.go_on(client, CLOSE.search(got, 0, end + 2))
         return True
 
-    def good(self, client, who, close):
+    def good(self, client, who):
         now = time.monotonic()
         phase = self.phases[client.phase]
         phase.requests += 1
@@ -199,6 +204,9 @@ class Run:
         client.pid = int(who[1])
         self.pids[client.pid] += 1
         client.answered += 1
+
+    def go_on(self, client, close):
+        """The next request: on this connection, if the server did not announce its end."""
         self.closes += bool(close)
         if self.stopping:
             self.hang_up(client)
@@ -207,7 +215,7 @@ class Run:
             self.connect(client)
         elif self.think:
             client.state = "thinking"
-            self.thinking.append((now + self.think, client, client.sock))
+            self.thinking.append((time.monotonic() + self.think, client, client.sock))
         else:
             self.ask(client)
 

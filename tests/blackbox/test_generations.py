@@ -8,7 +8,6 @@ import os
 import signal
 import threading
 
-import pytest
 from deploy import Deployment
 from load import Load, explain
 from shoal_harness import SLOW
@@ -59,14 +58,6 @@ def test_without_preload_the_other_workers_go_on(server, tmp_path):
 # ---- the order of things ----
 
 
-def steered(*args, **named):
-    """A deployment that listens to its control socket."""
-    d = Deployment(*args, **named)
-    if not d.control:
-        pytest.skip("this server opens no control socket")
-    return d
-
-
 def test_a_reload_brings_the_new_code_everywhere(server, tmp_path):
     d = Deployment(server, tmp_path, workers=3)
     before = d.workers()
@@ -91,7 +82,7 @@ def test_two_reloads_by_signal_the_second_follows(server, tmp_path):
 
 
 def test_two_reloads_at_once_the_second_names_the_first(server, tmp_path):
-    d = steered(server, tmp_path)
+    d = Deployment(server, tmp_path)
     version = d.site.good("import threading; threading.Event().wait(1)")
     outcomes = []
     first = threading.Thread(target=lambda: outcomes.append(d.reload()))
@@ -105,11 +96,11 @@ def test_two_reloads_at_once_the_second_names_the_first(server, tmp_path):
 
 
 def test_rollback_brings_the_old_code_back(server, tmp_path):
-    d = steered(server, tmp_path, "--preload=on")
+    d = Deployment(server, tmp_path, "--preload=on")
     version = d.site.good()
     assert d.reload().code == 0
     assert d.version() == version
-    d.site.broken("import error")
+    d.site.broken("import error")  # the mold of the old code does not mind
     with Load(d.address, 8) as load:
         outcome = d.shoalctl("rollback")
         load.phase("after")
@@ -121,13 +112,13 @@ def test_rollback_brings_the_old_code_back(server, tmp_path):
 
 
 def test_nothing_to_roll_back_to(server, tmp_path):
-    d = steered(server, tmp_path, workers=1)
+    d = Deployment(server, tmp_path, workers=1)
     outcome = d.shoalctl("rollback")
     assert outcome.code == 1 and "generation" in outcome.text, outcome.text
 
 
 def test_bluegreen_switches_all_at_once(server, tmp_path):
-    d = steered(server, tmp_path, workers=3)
+    d = Deployment(server, tmp_path, workers=3)
     version = d.site.good()
     with Load(d.address, 12) as load:
         outcome = d.reload("--bluegreen")
@@ -141,7 +132,7 @@ def test_bluegreen_switches_all_at_once(server, tmp_path):
 
 def test_canaries_soak_alone_and_only_they_are_lost(server, tmp_path):
     """One of three workers gets the new code; its errors take it back, the others never had it."""
-    d = steered(server, tmp_path, workers=3)
+    d = Deployment(server, tmp_path, workers=3)
     d.server.allow_log(EXPECTED)
     first = d.workers()
     d.site.good(inside="start_response('500 No', [('Content-Length', '0')]); return [b'']")

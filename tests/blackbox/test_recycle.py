@@ -41,7 +41,7 @@ def test_max_age_one_at_a_time(server, tmp_path):
         for line in d.server.lines
         if RECYCLED.search(line) or "worker ready" in line
     ]
-    assert all(a != b for a, b in zip(order[3:], order[4:])), order
+    assert all(a != b for a, b in zip(order[3:], order[4:], strict=False)), order
 
 
 def test_max_rss(server, tmp_path):
