@@ -212,6 +212,7 @@ mold_start(struct fleet *f, struct generation *g, struct err *e)
 {
 	struct mold *m = calloc(1, sizeof(*m));
 	int64_t limit = g->heritage.conf.load_timeout;
+	AUTO_FD int theirs = -1;
 	int pair[2];
 
 	if (m == NULL) {
@@ -224,7 +225,7 @@ mold_start(struct fleet *f, struct generation *g, struct err *e)
 	m->timer = evtimer_new(f->base, on_timer, m);
 	if (m->timer == NULL || msg_pair(pair, e) < 0)
 		goto fail;
-	AUTO_FD int theirs = pair[1];
+	theirs = pair[1];
 	m->channel = pair[0];
 	m->on_readable =
 	    event_new(f->base, m->channel, EV_READ | EV_PERSIST, on_readable, m);
