@@ -212,7 +212,7 @@ def test_log_lines(control):
     while not any("logs reopened" in line for line in lines):
         lines.append(control.event()["data"]["line"])
     control.call("logs.reopen")
-    assert "log" == control.event()["type"]
+    assert control.event()["type"] == "log"
 
 
 def test_events_in_order_and_from_before(path):
