@@ -67,7 +67,11 @@ has_values(const json_t *rows, const char *path)
 	size_t i;
 	json_t *row;
 
-	json_array_foreach(rows, i, row) if (value_at(row, path) != NULL) return true;
+	json_array_foreach(rows, i, row)
+	{
+		if (value_at(row, path) != NULL)
+			return true;
+	}
 	return false;
 }
 
@@ -184,7 +188,10 @@ out_table(struct out *o, const struct out_view *v, const json_t *rows)
 	}
 	lay_out(&l, o, v, rows);
 	put_row(o, v, &l, NULL);
-	json_array_foreach(rows, i, row) put_row(o, v, &l, row);
+	json_array_foreach(rows, i, row)
+	{
+		put_row(o, v, &l, row);
+	}
 }
 
 static void

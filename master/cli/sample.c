@@ -27,8 +27,11 @@ read_classes(struct sample *s, const json_t *stats)
 	const char *code;
 	char name[64];
 
-	json_object_foreach(status, code, count) if (*code >= '1' && *code <= '5')
-	    s->classes[*code - '0'] += json_number_value(count);
+	json_object_foreach(status, code, count)
+	{
+		if (*code >= '1' && *code <= '5')
+			s->classes[*code - '0'] += json_number_value(count);
+	}
 	for (unsigned c = 1; status == NULL && c < ARRAY_LEN(s->classes); c++) {
 		snprintf(name, sizeof(name), "totals.responses_%uxx", c);
 		s->classes[c] = value_number(stats, name, 0);

@@ -158,7 +158,10 @@ on_result(struct top *t, enum ask what, const json_t *r)
 	} else if (what == ASK_REQUESTS) {
 		top_model_requests(m, r);
 	} else if (what == ASK_HISTORY) {
-		json_array_foreach(value_at(r, "events"), i, ev) top_model_event(m, ev);
+		json_array_foreach(value_at(r, "events"), i, ev)
+		{
+			top_model_event(m, ev);
+		}
 	} else if (what == ASK_TRACE) {
 		snprintf(
 		    title, sizeof(title), " STACKS of worker %u (Esc closes)", m->selected);
@@ -234,6 +237,7 @@ ask_trace(struct top *t)
 	if (w == NULL)
 		return;
 	t->m.selected = w->slot;
+	t->m.selected_pid = w->pid;
 	ask(t, ASK_TRACE, "workers.trace", json_pack("{s:i}", "slot", (int)w->slot));
 }
 

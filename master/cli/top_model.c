@@ -163,13 +163,19 @@ top_model_close_pane(struct top_model *m)
 	m->scroll = 0;
 }
 
-static size_t
-selected_index(const struct top_model *m)
+size_t
+top_model_index(const struct top_model *m)
 {
-	for (size_t i = 0; i < m->n_workers; i++)
-		if (m->workers[i].slot == m->selected)
-			return i;
-	return 0;
+	size_t found = 0;
+
+	for (size_t i = m->n_workers; i-- > 0;) {
+		if (m->workers[i].slot != m->selected)
+			continue;
+		found = i;
+		if (m->workers[i].pid == m->selected_pid)
+			break;
+	}
+	return found;
 }
 
 static unsigned
@@ -185,7 +191,7 @@ count_lines(const char *s)
 void
 top_model_move(struct top_model *m, int by)
 {
-	size_t at = selected_index(m);
+	size_t at = top_model_index(m);
 
 	if (m->pane == TOP_PANE_TEXT) {
 		int64_t to = (int64_t)m->scroll + by;
@@ -196,11 +202,12 @@ top_model_move(struct top_model *m, int by)
 
 		at = (size_t)MAX(0, MIN(to, (int64_t)m->n_workers - 1));
 		m->selected = m->workers[at].slot;
+		m->selected_pid = m->workers[at].pid;
 	}
 }
 
 const struct top_worker *
 top_model_selected(const struct top_model *m)
 {
-	return m->n_workers > 0 ? &m->workers[selected_index(m)] : NULL;
+	return m->n_workers > 0 ? &m->workers[top_model_index(m)] : NULL;
 }

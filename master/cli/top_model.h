@@ -41,7 +41,9 @@ struct top_model {
 	struct sample then, now; /* two looks at the counters */
 	struct top_worker workers[TOP_WORKERS_MAX];
 	size_t n_workers;
+	/* While one process follows another, two have the same slot. */
 	unsigned selected; /* slot */
+	int selected_pid;  /* 0: whoever is in the slot */
 	struct top_request requests[TOP_REQUESTS_MAX];
 	size_t n_requests;
 	char requests_note[160];                 /* why there are none */
@@ -71,5 +73,7 @@ void top_model_show(struct top_model *m, const char *title, char *text);
 void top_model_close_pane(struct top_model *m);
 /* The worker before or behind the selected one; with a pane: its text moves. */
 void top_model_move(struct top_model *m, int by);
+/* Where it stands in `workers`; its successor when it is gone, 0 when nobody follows. */
+size_t top_model_index(const struct top_model *m);
 /* NULL: there is none. */
 const struct top_worker *top_model_selected(const struct top_model *m);

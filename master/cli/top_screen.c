@@ -160,15 +160,11 @@ draw_worker(struct screen *s, const struct top_worker *w, bool selected)
 static void
 draw_workers(struct screen *s, const struct top_model *m, unsigned rows)
 {
-	size_t at = 0, first;
+	size_t at = top_model_index(m), first;
 
 	title_row(s,
 	    " SLOT     PID  GEN STATE       REQ/s  INFL  CONNS     RSS  CPU%     AGE"
 	    " RESTARTS");
-	while (at < m->n_workers && m->workers[at].slot != m->selected)
-		at++;
-	if (at == m->n_workers)
-		at = 0;
 	/* The selected one is always among those shown. */
 	first = at >= rows ? at - rows + 1 : 0;
 	for (size_t i = first; i < m->n_workers && i - first < rows; i++)

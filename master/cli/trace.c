@@ -34,7 +34,10 @@ trace_text(const json_t *reply)
 		return NULL;
 	fprintf(f, "worker pid %.0f, taken in %.0f us\n", value_number(reply, "pid", 0),
 	    value_number(reply, "took_us", 0));
-	json_array_foreach(threads, i, thread) put_thread(f, thread);
+	json_array_foreach(threads, i, thread)
+	{
+		put_thread(f, thread);
+	}
 	if (json_array_size(threads) == 0)
 		fprintf(
 		    f, "%s\n", value_string(reply, "text", "no Python thread runs in it"));

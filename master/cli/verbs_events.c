@@ -104,11 +104,14 @@ show_history(struct cli *c, const struct args *a)
 
 	if (code != CLI_OK)
 		return code;
-	if (c->out.mode == OUT_JSON)
+	if (c->out.mode == OUT_JSON) {
 		cli_show(c, NULL, &m);
-	else
+	} else {
 		json_array_foreach(value_at(link_msg_result(&m), "events"), i, ev)
-		    print_event(c, ev, (struct str){0});
+		{
+			print_event(c, ev, (struct str){0});
+		}
+	}
 	link_msg_finish(&m);
 	return CLI_OK;
 }

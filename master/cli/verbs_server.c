@@ -30,14 +30,10 @@ verb_status(struct cli *c, const struct args *a)
 
 	if (code == CLI_OK)
 		code = cli_call(c, a->verb->method, a->params, &m);
-	if (code == CLI_OK && out_for_people(&c->out)) {
-		static const struct out_column name[] = {
-		    {"instance", "instance", VALUE_PLAIN}};
-		static const struct out_view head = {.columns = name, .n_columns = 1};
-
-		if (!c->out.terminal || c->link.hello != NULL)
-			out_fields(&c->out, &head, c->link.hello);
-	}
+	/* For people with the name of whom they look at. */
+	if (code == CLI_OK && out_for_people(&c->out))
+		json_object_set(link_msg_result(&m), "instance",
+		    json_object_get(c->link.hello, "instance"));
 	if (code == CLI_OK)
 		cli_show(c, a->verb->view, &m);
 	link_msg_finish(&m);

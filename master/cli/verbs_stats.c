@@ -206,11 +206,17 @@ verb_history(struct cli *c, const struct args *a)
 		return code;
 	}
 	series = json_object_get(link_msg_result(&m), "series");
-	json_object_foreach(series, name, one) n = MAX(n, json_array_size(one));
+	json_object_foreach(series, name, one)
+	{
+		n = MAX(n, json_array_size(one));
+	}
 	if (!c->out.terminal)
 		print_history_tsv(c, link_msg_result(&m), n);
 	else
-		json_object_foreach(series, name, one) print_series(c, name, one);
+		json_object_foreach(series, name, one)
+		{
+			print_series(c, name, one);
+		}
 	link_msg_finish(&m);
 	return CLI_OK;
 }

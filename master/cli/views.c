@@ -4,6 +4,7 @@
 #define COLUMNS(c) .columns = (c), .n_columns = ARRAY_LEN(c)
 
 static const struct out_column status_fields[] = {
+    {"instance", "instance", VALUE_PLAIN},
     {"state", "state", VALUE_STATE},
     {"ready", "ready", VALUE_PLAIN},
     {"generation", "generation", VALUE_PLAIN},

@@ -214,6 +214,27 @@ test_rates(void **state)
 	free(m);
 }
 
+/* While a worker drains, its successor has the same slot: j still gets past both. */
+static void
+test_two_in_a_slot(void **state)
+{
+	struct top_model *m = make_model(3, "shop");
+
+	(void)state;
+	m->workers[1].slot = 0;
+	m->workers[2].slot = 1;
+	assert_int_equal(top_model_selected(m)->pid, 9000);
+	top_model_move(m, 1);
+	assert_int_equal(top_model_selected(m)->pid, 9001);
+	top_model_move(m, 1);
+	assert_int_equal(top_model_selected(m)->pid, 9002);
+	top_model_move(m, -1);
+	m->workers[1].pid = 9999; /* gone: the first of the slot is meant */
+	assert_int_equal(top_model_selected(m)->pid, 9000);
+	top_model_finish(m);
+	free(m);
+}
+
 static void
 test_pane_scrolls(void **state)
 {
@@ -242,6 +263,7 @@ main(void)
 	    cmocka_unit_test(test_content),
 	    cmocka_unit_test(test_selected_worker_is_shown),
 	    cmocka_unit_test(test_rates),
+	    cmocka_unit_test(test_two_in_a_slot),
 	    cmocka_unit_test(test_pane_scrolls),
 	};
 
