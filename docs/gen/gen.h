@@ -11,3 +11,4 @@ gen_fn gen_markdown;    /* docs/generated/options.md */
 gen_fn gen_man_options; /* the list in shoal(8) */
 gen_fn gen_man_keys;    /* the list in shoal.conf(5) */
 gen_fn gen_bash, gen_zsh, gen_fish;
+gen_fn gen_methods; /* docs/generated/methods.md */
