@@ -10,6 +10,7 @@
 #define CTL_REPLY_MAX (4 << 20)
 #define CTL_IN_FLIGHT_MAX 8
 #define CTL_DEPTH_MAX 32
+#define CTL_VALUES_MAX 4096 /* in a request */
 #define CTL_LIST_MAX 1024
 
 enum ctl_role { CTL_NOBODY, CTL_OBSERVER, CTL_OPERATOR, CTL_ADMIN, CTL_ROLES };

@@ -299,11 +299,14 @@ refusal(const struct ctl *c, const struct ctl_peer *peer)
 static void
 refuse(int fd, const char *why)
 {
+	char rest[4096];
 	AUTO_FREE char *line = ctl_error_line(
 	    NULL, CTL_E_OVERLOADED, json_pack("{s:i}", "retry_ms", 1000), why);
 
 	if (line != NULL)
 		(void)!send(fd, line, strlen(line), MSG_NOSIGNAL | MSG_DONTWAIT);
+	/* What is left unread would turn the end into a reset, and hide the reason. */
+	(void)!recv(fd, rest, sizeof(rest), MSG_DONTWAIT);
 	shutdown(fd, SHUT_RDWR);
 	close(fd);
 }

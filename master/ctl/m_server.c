@@ -1,5 +1,6 @@
 /* server.hello, ping, version, status and health. SPDX-License-Identifier: MIT */
 #include "master/ctl/facts.h"
+#include "master/chores.h"
 #include "master/ctl/server.h"
 #include "master/master.h"
 #include "master/procfs.h"
@@ -81,6 +82,8 @@ state_name(const struct master *m)
 {
 	if (m->stopping)
 		return "stopping";
+	if (chores_draining(m))
+		return "draining";
 	return m->up ? "running" : "starting";
 }
 
@@ -117,10 +120,12 @@ ctl_server_status(struct ctl_call *call)
 {
 	struct master *m = call->master;
 	struct jobs *js = &m->jobs;
-	json_t *v = json_pack("{s:s, s:b, s:i, s:s, s:f, s:f}", "state", state_name(m),
-	    "ready", m->up && !m->stopping && fleet_count_ready(&m->fleet) > 0,
-	    "generation", (int)m->fleet.gen->number, "version", SHOAL_VERSION, "started",
-	    call->ctl->started, "uptime_s", ctl_now() - call->ctl->started);
+	json_t *v =
+	    json_pack("{s:s, s:b, s:i, s:s, s:f, s:f}", "state", state_name(m), "ready",
+		m->up && !m->stopping && !chores_draining(m) &&
+		    fleet_count_ready(&m->fleet) > 0,
+		"generation", (int)m->fleet.gen->number, "version", SHOAL_VERSION,
+		"started", call->ctl->started, "uptime_s", ctl_now() - call->ctl->started);
 
 	json_object_set_new(v, "master",
 	    json_pack("{s:i, s:I, s:i, s:f, s:i}", "pid", (int)getpid(), "rss_bytes",
@@ -148,6 +153,8 @@ ctl_server_health(struct ctl_call *call)
 			why = "stopping";
 		else if (!m->up)
 			why = "starting";
+		else if (chores_draining(m))
+			why = "draining";
 		else if (fleet_count_ready(&m->fleet) == 0)
 			why = "no_worker";
 	}

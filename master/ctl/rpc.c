@@ -15,33 +15,36 @@ fail(struct ctl_request *r, enum ctl_kind kind, json_t *data, const char *why)
 	return -1;
 }
 
-/* The parser recurses; this does not. Brackets in strings do not count. */
-static bool
-too_deep(const char *p, size_t n, size_t *where)
+enum shape { SHAPE_FINE, SHAPE_DEEP, SHAPE_MANY };
+
+/* What would cost the parser more than a turn of the loop may take: it recurses, and makes
+ * an object of every value. This does neither. What stands in strings does not count. */
+static enum shape
+scan(const char *p, size_t n, size_t *where)
 {
-	unsigned depth = 0;
+	unsigned depth = 0, values = 0;
 	bool string = false;
 
 	for (size_t i = 0; i < n; i++) {
+		*where = i;
 		if (string) {
 			if (p[i] == '\\')
 				i++;
 			else if (p[i] == '"')
 				string = false;
-			continue;
-		}
-		if (p[i] == '"') {
+		} else if (p[i] == '"') {
 			string = true;
 		} else if (p[i] == '{' || p[i] == '[') {
-			if (++depth > CTL_DEPTH_MAX) {
-				*where = i;
-				return true;
-			}
+			if (++depth > CTL_DEPTH_MAX)
+				return SHAPE_DEEP;
+		} else if (p[i] == ',') {
+			if (++values >= CTL_VALUES_MAX)
+				return SHAPE_MANY;
 		} else if ((p[i] == '}' || p[i] == ']') && depth > 0) {
 			depth--;
 		}
 	}
-	return false;
+	return SHAPE_FINE;
 }
 
 json_t *
@@ -49,7 +52,9 @@ ctl_json_load(const char *p, size_t n)
 {
 	size_t at;
 
-	return too_deep(p, n, &at) ? NULL : json_loadb(p, n, JSON_REJECT_DUPLICATES, NULL);
+	if (scan(p, n, &at) != SHAPE_FINE)
+		return NULL;
+	return json_loadb(p, n, JSON_REJECT_DUPLICATES, NULL);
 }
 
 static int
@@ -58,9 +63,15 @@ load(struct ctl_request *r, const char *line, size_t n)
 	json_error_t where;
 	char why[400];
 	size_t at;
+	enum shape shape = scan(line, n, &at);
 
-	if (too_deep(line, n, &at)) {
-		r->broken = true;
+	r->broken = true;
+	if (shape == SHAPE_MANY) {
+		snprintf(why, sizeof(why), "more than %d values", CTL_VALUES_MAX);
+		return fail(
+		    r, CTL_E_TOO_LARGE, json_pack("{s:i}", "limit", CTL_VALUES_MAX), why);
+	}
+	if (shape == SHAPE_DEEP) {
 		snprintf(why, sizeof(why), "nested deeper than %d", CTL_DEPTH_MAX);
 		return fail(r, CTL_E_PARSE,
 		    json_pack(
@@ -68,12 +79,13 @@ load(struct ctl_request *r, const char *line, size_t n)
 		    why);
 	}
 	r->root = json_loadb(line, n, JSON_REJECT_DUPLICATES, &where);
-	if (r->root != NULL)
-		return 0;
-	r->broken = true;
-	snprintf(why, sizeof(why), "not JSON: %.150s", where.text);
-	return fail(r, CTL_E_PARSE,
-	    json_pack("{s:I}", "offset", (json_int_t)MAX(where.position, 0)), why);
+	if (r->root == NULL) {
+		snprintf(why, sizeof(why), "not JSON: %.150s", where.text);
+		return fail(r, CTL_E_PARSE,
+		    json_pack("{s:I}", "offset", (json_int_t)MAX(where.position, 0)), why);
+	}
+	r->broken = false;
+	return 0;
 }
 
 static int

@@ -191,8 +191,20 @@ def test_status_and_health(control):
     assert status["state"] == "running" and status["ready"] is True
     assert status["workers"]["target"] == 2 and status["workers"]["ready"] == 2
     assert status["master"]["rss_bytes"] > 0 and status["generation"] >= 1
+    assert status["totals"]["requests"] >= 0 and "requests" in status["rates_10s"]
     assert control.call("server.health") == {"ok": True}
     assert control.call("server.version")["python"].count(".") == 2
+
+
+def test_a_drain_shows(control):
+    control.call("server.drain", timeout_s=0)
+    with pytest.raises(Failed) as e:
+        control.call("server.health")
+    assert e.value.kind == "failed_precondition" and e.value.data["why"] == ["draining"]
+    assert control.call("server.health", probe="live") == {"ok": True}
+    assert control.call("server.status")["state"] == "draining"
+    control.call("server.undrain")
+    assert control.call("server.health") == {"ok": True}
 
 
 def test_log_level_reverts(control, path):

@@ -3,9 +3,9 @@
 SPDX-License-Identifier: MIT
 """
 
+import multiprocessing
 import os
 import socket
-import threading
 
 import procfs
 import pytest
@@ -28,17 +28,18 @@ def p99(path, n=300):
         return sorted(control.ping_s() for _ in range(n))[n * 99 // 100]
 
 
-def in_background(stop, work):
+def in_background(work, path):
+    """In a process of its own: a thread would keep the GIL from who measures."""
     def run():
-        while not stop.is_set():
+        while True:
             try:
-                work()
+                work(path)
             except OSError:
                 pass
 
-    thread = threading.Thread(target=run, daemon=True)
-    thread.start()
-    return thread
+    process = multiprocessing.get_context("fork").Process(target=run, daemon=True)
+    process.start()
+    return process
 
 
 def flood(path):
@@ -49,6 +50,12 @@ def flood(path):
 def long_line(path):
     with Control(path, timeout=0.2) as c:
         c.send(b'{"id":1,"method":"server.ping","params":{"x":"' + b"y" * 262000 + b'"}}\n')
+        c.line()
+
+
+def many_values(path):
+    with Control(path, timeout=0.2) as c:
+        c.send(b'{"id":1,"method":"server.ping","params":{"x":[' + b"1," * 130000 + b"1]}}\n")
         c.line()
 
 
@@ -63,21 +70,20 @@ def deep(path):
         c.line()
 
 
-@pytest.mark.parametrize("work", [flood, long_line, garbage, deep])
+@pytest.mark.parametrize("work", [flood, long_line, many_values, garbage, deep])
 def test_others_are_answered_in_time(path, work):
-    stop = threading.Event()
-    thread = in_background(stop, lambda: work(path))
+    with Control(path) as control:
+        pid = control.call("server.hello")["pid"]
+    before = procfs.memory(pid)
+    attacker = in_background(work, path)
     try:
-        with Control(path) as control:
-            pid = control.call("server.hello")["pid"]
-        before = procfs.memory(pid)
-        # The machine is shared: the best of three says what the loop can do.
-        best = min(p99(path) for _ in range(3))
+        # The machine is shared: the best of some tries says what the loop can do.
+        best = min(p99(path) for _ in range(5))
         assert best < LIMIT_S, f"{best * 1000:.2f} ms"
         assert procfs.memory(pid) < before + (24 << 20) * SLOW
     finally:
-        stop.set()
-        thread.join(10)
+        attacker.kill()
+        attacker.join()
 
 
 def test_a_line_that_is_too_long(path):
@@ -104,7 +110,14 @@ def test_a_thousand_connections(path):
     finally:
         for s in clients:
             s.close()
-    wait_for(lambda: p99(path, 1) < 1, 10 * SLOW)
+
+    def served():
+        try:
+            return p99(path, 1) < 1
+        except (OSError, AssertionError, KeyError):
+            return False
+
+    wait_for(served, 10 * SLOW)
 
 
 def test_a_subscriber_that_never_reads(path):

@@ -100,6 +100,27 @@ test_depth(void **state)
 }
 
 static void
+test_values(void **state)
+{
+	static char text[2 * CTL_VALUES_MAX + 2];
+	struct ctl_request r;
+	json_t *v;
+
+	(void)state;
+	for (size_t i = 0; i < CTL_VALUES_MAX; i++)
+		memcpy(text + 2 * i, i ? ",1" : "[1", 2);
+	text[2 * CTL_VALUES_MAX] = ']';
+	v = ctl_json_load(text, 2 * CTL_VALUES_MAX + 1);
+	assert_int_equal(json_array_size(v), CTL_VALUES_MAX);
+	json_decref(v);
+	memcpy(text + 2 * CTL_VALUES_MAX, ",1", 2);
+	assert_int_equal(ctl_request_parse(&r, text, sizeof(text), CTL_ADMIN), -1);
+	assert_int_equal(r.kind, CTL_E_TOO_LARGE);
+	assert_true(r.broken);
+	ctl_request_finish(&r);
+}
+
+static void
 test_error_line(void **state)
 {
 	char *line =
@@ -200,6 +221,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_requests),
 	    cmocka_unit_test(test_depth),
+	    cmocka_unit_test(test_values),
 	    cmocka_unit_test(test_error_line),
 	    cmocka_unit_test(test_every_method_has_words),
 	    cmocka_unit_test(test_types),
