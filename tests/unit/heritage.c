@@ -146,7 +146,7 @@ static const struct {
 	"heritage: epoch: expected a number from 0 to 4294967295"},
     {"\"fd\":8", "\"fd\":4294967296",
 	"heritage: listeners: fd: expected a number from 0 to 2147483647"},
-    {"\"tls\":true", "\"tls\":1", "heritage: listeners: tls, unix: expected true or false"},
+    {"\"tls\":true", "\"tls\":1", "heritage: listeners: tls: expected true or false"},
     {"\"python\":\"/usr", "\"pythom\":\"/usr",
 	"heritage: python: expected a string of less than 1024 bytes"},
     {"\"ticket_key\":\"00", "\"ticket_key\":\"0g",
