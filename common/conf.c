@@ -179,22 +179,62 @@ conf_from_json(struct conf *c, const json_t *obj, struct err *e)
 	return 0;
 }
 
+static int
+origins_from_json(struct conf *c, const json_t *obj, struct err *e)
+{
+	const char *key;
+	json_t *value;
+
+	json_object_foreach((json_t *)obj, key, value)
+	{
+		enum conf_id id = conf_option_find(str_of(key));
+
+		if (id == CONF_COUNT || !json_is_string(value))
+			continue;
+		free(c->origin[id]);
+		c->origin[id] = strdup(json_string_value(value));
+		if (c->origin[id] == NULL)
+			return err_set(e, "out of memory");
+	}
+	return 0;
+}
+
+json_t *
+conf_save(const struct conf *c)
+{
+	json_t *origins = json_object(), *obj;
+	char key[CONF_KEY_MAX];
+
+	for (unsigned i = 0; i < CONF_COUNT; i++)
+		if (c->origin[i] != NULL)
+			json_object_set_new(origins, conf_option_key((enum conf_id)i, key),
+			    json_string(c->origin[i]));
+	obj = json_pack("{s:o, s:o}", "values", conf_to_json(c), "origins", origins);
+	return obj;
+}
+
+int
+conf_restore(struct conf *c, const json_t *obj, struct err *e)
+{
+	if (conf_from_json(c, json_object_get(obj, "values"), e) < 0)
+		return -1;
+	for (unsigned i = 0; i < CONF_COUNT; i++) {
+		free(c->origin[i]);
+		c->origin[i] = NULL;
+	}
+	return origins_from_json(c, json_object_get(obj, "origins"), e);
+}
+
 int
 conf_copy(struct conf *to, const struct conf *from, struct err *e)
 {
-	json_t *obj = conf_to_json(from);
+	json_t *obj = conf_save(from);
 	int rc;
 
 	conf_init(to);
 	if (obj == NULL)
 		return err_set(e, "out of memory");
-	rc = conf_from_json(to, obj, e);
+	rc = conf_restore(to, obj, e);
 	json_decref(obj);
-	for (unsigned i = 0; rc == 0 && i < CONF_COUNT; i++) {
-		free(to->origin[i]);
-		to->origin[i] = from->origin[i] ? strdup(from->origin[i]) : NULL;
-		if (from->origin[i] != NULL && to->origin[i] == NULL)
-			rc = err_set(e, "out of memory");
-	}
 	return rc;
 }

@@ -53,3 +53,6 @@ const char *conf_instance_name(const struct conf *c);
 #define CONF_JSON_MEMBERS (CONF_COUNT + 3)
 json_t *conf_to_json(const struct conf *c);
 NODISCARD int conf_from_json(struct conf *c, const json_t *obj, struct err *e);
+/* The same with where each value came from: for another process of the master's. */
+json_t *conf_save(const struct conf *c);
+NODISCARD int conf_restore(struct conf *c, const json_t *obj, struct err *e);

@@ -53,6 +53,35 @@ fleet_start(struct fleet *f, unsigned n, struct err *e)
 	return 0;
 }
 
+int
+fleet_adopt_slot(struct fleet *f, const struct slot *from, struct err *e)
+{
+	struct slot *s = get_slot(f, from->index);
+
+	if (s == NULL)
+		return err_set(e, "out of memory");
+	s->epoch = from->epoch;
+	s->restarts = from->restarts;
+	s->last_reason = from->last_reason;
+	s->last_at = from->last_at;
+	s->backoff = from->backoff;
+	memcpy(s->last_cause, from->last_cause, sizeof(s->last_cause));
+	return 0;
+}
+
+void
+fleet_resume(struct fleet *f)
+{
+	f->ever_ready = true;
+	for (unsigned i = 0; i < f->wanted; i++) {
+		struct slot *s = get_slot(f, i);
+
+		if (s != NULL && s->serving == NULL && s->coming == NULL)
+			slot_start_in(s, 0);
+	}
+	fleet_reap(f); /* whoever died while the master was changed */
+}
+
 void
 fleet_finish(struct fleet *f)
 {

@@ -62,6 +62,10 @@ struct fleet {
 
 /* `f` is filled in up to `events`; starts `n` workers once the loop runs. */
 NODISCARD int fleet_start(struct fleet *f, unsigned n, struct err *e);
+/* In place of fleet_start, for a master that takes over: a slot without its workers ... */
+NODISCARD int fleet_adopt_slot(struct fleet *f, const struct slot *from, struct err *e);
+/* ... and, when all workers are adopted, everything goes on. */
+void fleet_resume(struct fleet *f);
 /* After the loop has ended; kills what is left. */
 void fleet_finish(struct fleet *f);
 

@@ -14,6 +14,7 @@
 #include "master/preflight.h"
 #include "master/reload.h"
 #include "master/start.h"
+#include "master/upgrade.h"
 #include "master/watch.h"
 
 #include <event2/event.h>
@@ -142,7 +143,7 @@ on_stranger(void *ctx, pid_t pid, int status)
 	struct master *m = ctx;
 
 	return checker_reap(&m->minder->checker, pid, status) ||
-	       reload_on_child(m, pid, status);
+	       reload_on_child(m, pid, status) || upgrade_on_child(m, pid, status);
 }
 
 static void
@@ -242,6 +243,7 @@ run(struct master *m)
 	m->fleet.events = fleet_callbacks;
 	m->fleet.events.ctx = m;
 	m->exit_code = start_all(m, &e);
+	json_decref(TAKE_PTR(m->adopted));
 	if (m->exit_code != EXIT_STOPPED) {
 		fprintf(stderr, "shoal: %s\n", e.text);
 		return m->exit_code;
@@ -288,21 +290,37 @@ static void (*const printers[])(const struct conf *c) = {
     [CONF_VERSION] = print_version,
 };
 
+/* A master that takes over goes on with the configuration it was left, and reads its files
+ * with the reload that follows: a mistake in them must not end the instance. */
+static int
+read_conf(
+    struct master *m, int argc, char **argv, struct conf_action *action, struct err *e)
+{
+	if (m->adopted != NULL)
+		return adopt_conf(m, m->adopted, e);
+	if (e->text[0] != '\0')
+		return -1;
+	return conf_load(&m->heritage.conf, argc, argv, action, e);
+}
+
 int
 master_main(int argc, char **argv)
 {
 	static struct master m;
-	struct conf_action action;
-	struct err e;
+	struct conf_action action = {.what = CONF_RUN};
+	struct err e = {""};
 	int code = EXIT_STOPPED;
 
+	if (argc == 3 && strcmp(argv[1], UPGRADE_CHECK_FLAG) == 0)
+		return adopt_check(argv[2]);
 	m.argc = argc;
 	m.argv = preflight_keep_args(argc, argv);
 	m.logs.access_fd = m.logs.error_fd = m.pidfile.fd = -1;
 	title_init(argc, argv);
 	if (fill_standard_fds() < 0)
 		return EXIT_BROKEN;
-	if (conf_load(&m.heritage.conf, argc, argv, &action, &e) < 0) {
+	m.adopted = adopt_find(&e);
+	if (read_conf(&m, argc, argv, &action, &e) < 0) {
 		fprintf(stderr, "shoal: %s\n", e.text);
 		conf_help_hint(stderr);
 		code = EXIT_CONFIG;

@@ -26,14 +26,17 @@ struct ctl;
 struct event_base;
 struct minder;
 struct reload;
+struct upgrade;
 struct watch;
 
 struct master {
 	int argc;                 /* the command line, read again by a reload */
 	char **argv;              /* owned */
 	struct heritage heritage; /* owns the configuration the instance was started with */
-	bool check;               /* --check-config: load the application, serve nobody */
-	char bin_dir[900];        /* of the running binary, links resolved */
+	json_t
+	    *adopted; /* owned; what the master before left, while starting; NULL: none */
+	bool check;   /* --check-config: load the application, serve nobody */
+	char bin_dir[900]; /* of the running binary, links resolved */
 	char worker_path[1024];
 	struct privs privs;
 	struct logs logs;
@@ -47,11 +50,12 @@ struct master {
 	struct fleet fleet;
 	struct events events;
 	struct jobs jobs;
-	struct ctl *ctl;       /* owned; NULL: no control socket */
-	struct reload *reload; /* owned */
-	struct minder *minder; /* owned */
-	struct chores *chores; /* owned */
-	struct watch *watch;   /* owned; NULL: without --reload */
+	struct ctl *ctl;         /* owned; NULL: no control socket */
+	struct reload *reload;   /* owned */
+	struct minder *minder;   /* owned */
+	struct chores *chores;   /* owned */
+	struct upgrade *upgrade; /* owned */
+	struct watch *watch;     /* owned; NULL: without --reload */
 	unsigned last_generation;
 	double started; /* Unix time */
 	bool up;        /* a worker has been ready */

@@ -207,13 +207,11 @@ execute(struct mold *m, int theirs, struct err *e)
 	return 0;
 }
 
-struct mold *
-mold_start(struct fleet *f, struct generation *g, struct err *e)
+/* In the fleet's list, without a process. */
+static struct mold *
+create(struct fleet *f, struct generation *g, struct err *e)
 {
 	struct mold *m = calloc(1, sizeof(*m));
-	int64_t limit = g->heritage.conf.load_timeout;
-	AUTO_FD int theirs = -1;
-	int pair[2];
 
 	if (m == NULL) {
 		err_set(e, "out of memory");
@@ -223,24 +221,63 @@ mold_start(struct fleet *f, struct generation *g, struct err *e)
 	m->next = f->molds;
 	f->molds = m;
 	m->timer = evtimer_new(f->base, on_timer, m);
-	if (m->timer == NULL || msg_pair(pair, e) < 0)
-		goto fail;
-	theirs = pair[1];
-	m->channel = pair[0];
+	if (m->timer != NULL)
+		return m;
+	err_set(e, "out of memory");
+	unlink_and_free(m);
+	return NULL;
+}
+
+static int
+listen_to(struct mold *m, int channel, struct err *e)
+{
+	m->channel = channel;
 	m->on_readable =
-	    event_new(f->base, m->channel, EV_READ | EV_PERSIST, on_readable, m);
-	if (m->on_readable == NULL || event_add(m->on_readable, NULL) < 0) {
-		err_set(e, "out of memory");
-		goto fail;
+	    event_new(m->fleet->base, channel, EV_READ | EV_PERSIST, on_readable, m);
+	if (m->on_readable == NULL || event_add(m->on_readable, NULL) < 0)
+		return err_set(e, "out of memory");
+	return 0;
+}
+
+struct mold *
+mold_start(struct fleet *f, struct generation *g, struct err *e)
+{
+	struct mold *m = create(f, g, e);
+	int64_t limit = g->heritage.conf.load_timeout;
+	int pair[2];
+
+	if (m == NULL)
+		return NULL;
+	if (msg_pair(pair, e) < 0) {
+		unlink_and_free(m);
+		return NULL;
 	}
-	if (execute(m, theirs, e) < 0)
-		goto fail;
+	AUTO_FD int theirs = pair[1];
+	if (listen_to(m, pair[0], e) < 0 || execute(m, theirs, e) < 0) {
+		unlink_and_free(m);
+		return NULL;
+	}
 	if (limit > 0)
 		timer_set(m, limit);
 	return m;
-fail:
-	unlink_and_free(m);
-	return NULL;
+}
+
+struct mold *
+mold_adopt(struct fleet *f, struct generation *g, const struct mold *from, struct err *e)
+{
+	struct mold *m = create(f, g, e);
+
+	if (m == NULL)
+		return NULL;
+	m->state = from->state;
+	m->pid = from->pid;
+	m->born_ms = from->born_ms;
+	memcpy(m->unsafe, from->unsafe, sizeof(m->unsafe));
+	if (from->channel >= 0 && listen_to(m, from->channel, e) < 0) {
+		unlink_and_free(m);
+		return NULL;
+	}
+	return m;
 }
 
 int

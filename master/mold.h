@@ -30,6 +30,9 @@ struct mold {
 
 /* Starts the process; the generation owns the result. NULL: err. */
 NODISCARD struct mold *mold_start(struct fleet *f, struct generation *g, struct err *e);
+/* The same with a process of the master before; its channel is taken. */
+NODISCARD struct mold *mold_adopt(
+    struct fleet *f, struct generation *g, const struct mold *from, struct err *e);
 /* Asks for a fork; the descriptors travel and stay the caller's. */
 NODISCARD int mold_fork(
     struct mold *m, const struct proc *p, int worker_end, struct err *e);

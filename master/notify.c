@@ -31,11 +31,15 @@ env_number(const char *name)
 	return text != NULL && *text != '\0' && *end == '\0' && v > 0 ? v : 0;
 }
 
+static struct {
+	const char *name;
+	char *value; /* owned; for notify_export() */
+} kept[] = {{"NOTIFY_SOCKET", NULL}, {"WATCHDOG_USEC", NULL}, {"WATCHDOG_PID", NULL},
+    {"FDSTORE", NULL}};
+
 void
 notify_init(void)
 {
-	static const char *const names[] = {
-	    "NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID", "FDSTORE"};
 	const char *path = getenv("NOTIFY_SOCKET");
 	size_t n = path ? strlen(path) : 0;
 	int64_t pid = env_number("WATCHDOG_PID");
@@ -50,8 +54,21 @@ notify_init(void)
 	}
 	watchdog_us = pid == 0 || pid == getpid() ? env_number("WATCHDOG_USEC") : 0;
 	has_store = env_number("FDSTORE") > 0;
-	for (size_t i = 0; i < ARRAY_LEN(names); i++)
-		unsetenv(names[i]);
+	for (size_t i = 0; i < ARRAY_LEN(kept); i++) {
+		const char *value = getenv(kept[i].name);
+
+		free(kept[i].value);
+		kept[i].value = value != NULL ? strdup(value) : NULL;
+		unsetenv(kept[i].name);
+	}
+}
+
+void
+notify_export(void)
+{
+	for (size_t i = 0; i < ARRAY_LEN(kept); i++)
+		if (kept[i].value != NULL)
+			setenv(kept[i].name, kept[i].value, 1);
 }
 
 /* fd < 0: none goes along. */

@@ -9,6 +9,8 @@ struct event_base;
 /* Takes NOTIFY_SOCKET, WATCHDOG_* and FDSTORE out of the environment; without a socket the
  * rest does nothing. */
 void notify_init(void);
+/* Puts it back, for another image of this process. */
+void notify_export(void);
 /* One datagram of NAME=VALUE lines; never blocks, a lost one is not an error. */
 void notify_send(const char *fmt, ...) PRINTF_LIKE(1, 2);
 

@@ -71,39 +71,6 @@ open_said(void)
 }
 
 static json_t *
-origins_to_json(const struct conf *c)
-{
-	json_t *obj = json_object();
-	char key[CONF_KEY_MAX];
-
-	for (unsigned i = 0; i < CONF_COUNT; i++)
-		if (c->origin[i] != NULL)
-			json_object_set_new(obj, conf_option_key((enum conf_id)i, key),
-			    json_string(c->origin[i]));
-	return obj;
-}
-
-static int
-origins_from_json(struct conf *c, const json_t *obj, struct err *e)
-{
-	const char *key;
-	json_t *value;
-
-	json_object_foreach((json_t *)obj, key, value)
-	{
-		enum conf_id id = conf_option_find(str_of(key));
-
-		if (id == CONF_COUNT || !json_is_string(value))
-			continue;
-		free(c->origin[id]);
-		c->origin[id] = strdup(json_string_value(value));
-		if (c->origin[id] == NULL)
-			return err_set(e, "out of memory");
-	}
-	return 0;
-}
-
-static json_t *
 make_answer(const struct conf *c, const struct strlist *notices)
 {
 	json_t *answer = json_object(), *list = json_array();
@@ -111,8 +78,7 @@ make_answer(const struct conf *c, const struct strlist *notices)
 	for (size_t i = 0; i < notices->n; i++)
 		json_array_append_new(list, json_string(notices->v[i]));
 	json_object_set_new(answer, "notices", list);
-	json_object_set_new(answer, "origins", origins_to_json(c));
-	json_object_set_new(answer, "conf", conf_to_json(c));
+	json_object_set_new(answer, "conf", conf_save(c));
 	return answer;
 }
 
@@ -241,9 +207,7 @@ read_answer(
 	size_t i;
 	int rc;
 
-	rc = conf_from_json(c, json_object_get(answer, "conf"), e);
-	if (rc == 0)
-		rc = origins_from_json(c, json_object_get(answer, "origins"), e);
+	rc = conf_restore(c, json_object_get(answer, "conf"), e);
 	json_array_foreach(
 	    json_object_get(answer, "notices"), i, value) if (json_is_string(value))
 	    strlist_addf(notices, "%s", json_string_value(value));

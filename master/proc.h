@@ -61,6 +61,10 @@ struct proc {
  * when it has one. NULL: err. */
 NODISCARD struct proc *proc_start(struct fleet *f, struct generation *g, unsigned slot,
     unsigned epoch, bool parked, struct err *e);
+/* A process of the master before: from has its descriptors, which are taken, and numbers.
+ */
+NODISCARD struct proc *proc_adopt(
+    struct fleet *f, struct generation *g, const struct proc *from, struct err *e);
 /* One step of its life; carries the actions out. */
 void proc_event(struct proc *p, enum life_event event);
 /* Orders; without effect on one that is on its way out already. */

@@ -12,6 +12,8 @@
 #include <stdio.h>
 #include <sys/mman.h>
 
+#define ADOPTED_MS 1000 /* of a state whose time ran out while the master was changed */
+
 static void
 on_timer(evutil_socket_t fd, short what, void *arg)
 {
@@ -155,5 +157,51 @@ proc_start(struct fleet *f, struct generation *g, unsigned slot, unsigned epoch,
 		evtimer_add(p->timer, &tv);
 	log_debug("master", "worker started", "slot=%u pid=%d generation=%u", slot,
 	    (int)p->pid, g->number);
+	return p;
+}
+
+/* What is left of the time its state is limited to. */
+static int64_t
+time_left(const struct proc *p)
+{
+	if (p->state == LIFE_BOOTING)
+		return p->gen->heritage.conf.load_timeout;
+	if (p->state == LIFE_DRAINING)
+		return MAX(p->since_ms + (int64_t)p->graceful_ms - clock_ms(), 0) +
+		       ADOPTED_MS;
+	return p->state == LIFE_EXITING ? ADOPTED_MS : 0;
+}
+
+struct proc *
+proc_adopt(struct fleet *f, struct generation *g, const struct proc *from, struct err *e)
+{
+	struct proc *p = malloc(sizeof(*p));
+	struct timeval tv;
+	int64_t ms;
+
+	if (p == NULL) {
+		err_set(e, "out of memory");
+		return NULL;
+	}
+	*p = *from;
+	p->channel = -1;
+	p->fleet = f;
+	p->gen = generation_ref(g);
+	f->lines[p->line] = true;
+	p->next = f->procs;
+	f->procs = p;
+	p->timer = evtimer_new(f->base, on_timer, p);
+	p->seg = seg_open(p->seg_fd, e);
+	if (p->seg == NULL || p->timer == NULL) {
+		proc_destroy(p);
+		return NULL;
+	}
+	if (from->channel >= 0)
+		proc_channel_open(p, from->channel);
+	ms = time_left(p);
+	tv.tv_sec = ms / 1000;
+	tv.tv_usec = (ms % 1000) * 1000;
+	if (ms > 0)
+		evtimer_add(p->timer, &tv);
 	return p;
 }

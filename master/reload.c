@@ -240,6 +240,13 @@ load_next(struct reload *r, struct conf *conf)
 		reload_arm(r, r->params.boot_timeout_ms);
 }
 
+void
+reload_forget_previous(struct master *m)
+{
+	event_del(m->reload->keep_timer);
+	generation_unref(TAKE_PTR(m->reload->previous));
+}
+
 /* The configuration is read: the new generation exists from here. */
 static void
 on_config(void *ctx, const struct preflight_result *result)
@@ -380,7 +387,7 @@ reload_on_gone(struct master *m, struct proc *p)
 bool
 reload_on_child(struct master *m, pid_t pid, int status)
 {
-	return m->reload != NULL && preflight_reap(&m->reload->preflight, pid, status);
+	return preflight_reap(&m->reload->preflight, pid, status);
 }
 
 void

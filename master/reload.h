@@ -43,6 +43,10 @@ bool reload_can_roll_back(const struct master *m, const char *job);
 /* Number of the generation `rollback` would go to; 0: none. */
 unsigned reload_previous(const struct master *m);
 
+/* An upgrade's job goes on as a reload, with what the options say. */
+void reload_continue(struct master *m, struct job *j);
+/* The generation a rollback would go to is let go at once. */
+void reload_forget_previous(struct master *m);
 /* The instance stops. */
 void reload_abandon(struct master *m);
 /* What the fleet reports. */

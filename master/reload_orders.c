@@ -26,6 +26,17 @@ reload_params_default(const struct master *m, struct reload_params *p)
 	    p->check_url, sizeof(p->check_url), "%s", c->check_url ? c->check_url : "");
 }
 
+static void
+take(struct reload *r, struct job *j, const struct reload_params *p)
+{
+	r->job = j;
+	r->params = *p;
+	r->check_only = j->kind == JOB_CHECK;
+	r->canary = r->switched = r->soaked = false;
+	j->generation_from = r->m->fleet.gen->number;
+	j->total = r->m->fleet.wanted;
+}
+
 static struct job *
 begin(struct master *m, enum job_kind kind, const struct reload_params *p,
     const struct job_by *by, const char **busy)
@@ -44,13 +55,18 @@ begin(struct master *m, enum job_kind kind, const struct reload_params *p,
 	j = job_start(&m->jobs, kind, by, p->token, busy);
 	if (j == NULL || j == r->job || job_is_final(j))
 		return j; /* busy, or the token's job */
-	r->job = j;
-	r->params = *p;
-	r->check_only = kind == JOB_CHECK;
-	r->canary = r->switched = r->soaked = false;
-	j->generation_from = m->fleet.gen->number;
-	j->total = m->fleet.wanted;
+	take(r, j, p);
 	return j;
+}
+
+void
+reload_continue(struct master *m, struct job *j)
+{
+	struct reload_params p;
+
+	reload_params_default(m, &p);
+	take(m->reload, j, &p);
+	reload_read_config(m->reload);
 }
 
 struct job *

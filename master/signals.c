@@ -4,6 +4,7 @@
 
 #include "common/log.h"
 #include "master/master.h"
+#include "master/upgrade.h"
 
 #include <event2/event.h>
 #include <signal.h>
@@ -35,8 +36,12 @@ on_reload(struct master *m)
 static void
 on_upgrade(struct master *m)
 {
-	(void)m;
-	log_warn("master", "upgrade is not supported in this version", "signal=USR2");
+	const struct job_by by = {.uid = getuid(), .comm = "SIGUSR2"};
+	const char *busy;
+
+	if (upgrade_start(m, NULL, false, NULL, &by, &busy) == NULL)
+		log_warn("master", "upgrade refused, another job runs", "job=%s",
+		    busy != NULL ? busy : "none");
 }
 
 static const struct {

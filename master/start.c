@@ -9,6 +9,7 @@
 #include "master/env.h"
 #include "master/minder.h"
 #include "master/reload.h"
+#include "master/upgrade.h"
 #include "master/watch.h"
 
 #include <event2/event.h>
@@ -52,7 +53,7 @@ open_process(struct master *m, struct err *e)
 
 	if (find_binaries(m, e) < 0 || privs_resolve(&m->privs, c, e) < 0)
 		return -1;
-	if (c->daemon && !m->check && daemon_start() < 0)
+	if (c->daemon && !m->check && m->adopted == NULL && daemon_start() < 0)
 		return err_errno(e, "cannot become a daemon");
 	if (logs_open(&m->logs, c, e) < 0)
 		return -1;
@@ -127,12 +128,12 @@ start_fleet(struct master *m, struct err *e)
 {
 	const struct conf *c = &m->heritage.conf;
 
+	int board_fd = m->fleet.spawn.board_fd; /* an adopted one */
+
 	m->fleet.base = m->base;
-	m->fleet.gen = first_generation(m, e);
-	if (m->fleet.gen == NULL)
-		return -1;
 	m->fleet.spawn = (struct spawn_setup){
 	    .path = m->worker_path,
+	    .board_fd = board_fd,
 	    .logs = &m->logs,
 	    .privs = &m->privs,
 	    /* Unset, the worker keeps the umask shoal was started with: the default of 0 is
@@ -144,6 +145,11 @@ start_fleet(struct master *m, struct err *e)
 	    .n_listeners = m->listeners.n,
 	    .nofile = c->worker_connections + WORKER_SPARE_FDS,
 	};
+	if (m->adopted != NULL)
+		return adopt_fleet(m, m->adopted, e);
+	m->fleet.gen = first_generation(m, e);
+	if (m->fleet.gen == NULL)
+		return -1;
 	return fleet_start(&m->fleet, m->check ? 1 : (unsigned)c->workers, e);
 }
 
@@ -170,6 +176,19 @@ start_watch(struct master *m, struct err *e)
 	return 0;
 }
 
+/* What others find the instance by. */
+static enum master_exit
+open_names(struct master *m, struct err *e)
+{
+	const struct conf *c = &m->heritage.conf;
+
+	if (m->adopted == NULL && listeners_open(&m->listeners, c, &m->privs, e) < 0)
+		return EXIT_NO_LISTEN;
+	if (pidfile_open(&m->pidfile, c->pidfile, e) < 0)
+		return EXIT_CONFIG;
+	return ctl_open(&m->ctl, m, e) < 0 ? EXIT_NO_LISTEN : EXIT_STOPPED;
+}
+
 enum master_exit
 start_all(struct master *m, struct err *e)
 {
@@ -183,19 +202,22 @@ start_all(struct master *m, struct err *e)
 		return EXIT_BROKEN;
 	if (open_loop(m, e) < 0 || minder_open(&m->minder, m, e) < 0)
 		return EXIT_BROKEN;
+	if (m->adopted != NULL && adopt_instance(m, m->adopted, e) < 0)
+		return EXIT_BROKEN;
 	if (!m->check) {
-		if (listeners_open(&m->listeners, c, &m->privs, e) < 0)
-			return EXIT_NO_LISTEN;
-		if (pidfile_open(&m->pidfile, c->pidfile, e) < 0)
-			return EXIT_CONFIG;
-		if (ctl_open(&m->ctl, m, e) < 0)
-			return EXIT_NO_LISTEN;
+		enum master_exit failed = open_names(m, e);
+
+		if (failed != EXIT_STOPPED)
+			return failed;
 	}
 	if (prctl(PR_SET_CHILD_SUBREAPER, 1) < 0) /* for the workers a mold forks */
 		return err_errno(e, "subreaper"), EXIT_BROKEN;
-	if (start_watch(m, e) < 0 || fill_heritage(m, e) < 0 || start_fleet(m, e) < 0 ||
-	    reload_open(m, e) < 0 || chores_open(m, e) < 0)
+	/* The fleet last: it reaps whoever died before, and says so to all of them. */
+	if (start_watch(m, e) < 0 || fill_heritage(m, e) < 0 || reload_open(m, e) < 0 ||
+	    chores_open(m, e) < 0 || upgrade_open(m, e) < 0 || start_fleet(m, e) < 0)
 		return EXIT_BROKEN;
+	if (m->adopted != NULL)
+		adopt_continue(m);
 	return EXIT_STOPPED;
 }
 
@@ -204,6 +226,7 @@ start_undo(struct master *m)
 {
 	ctl_close(m->ctl);
 	watch_close(m->watch);
+	upgrade_close(m);
 	chores_close(m);
 	reload_close(m);
 	minder_close(m->minder);

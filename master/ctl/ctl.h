@@ -1,7 +1,7 @@
 /* The control server: how it is opened, and how a method of it is written.
  *
  * A method is a function `int ctl_IDENT(struct ctl_call *call)` with the ident of its row
- *in common/ctl.def; it stands in master/ctl/m_FAMILY.c and its line in m_pending.c is gone.
+ *in common/ctl.def; it stands in master/ctl/m_FAMILY.c.
  * When it is called the role was checked and the parameters fit the table. It ends with
  *	return ctl_reply(call, result);			or
  *	return ctl_fail(call, CTL_E_..., data, "...");	or

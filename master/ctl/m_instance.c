@@ -2,6 +2,7 @@
 #include "master/chores.h"
 #include "master/ctl/ctl.h"
 #include "master/master.h"
+#include "master/upgrade.h"
 
 #include <string.h>
 
@@ -50,4 +51,20 @@ ctl_server_stop(struct ctl_call *call)
 
 	return ctl_reply_job(
 	    call, chores_stop(call->master, grace_of_mode(call), &by), NULL);
+}
+
+int
+ctl_server_upgrade(struct ctl_call *call)
+{
+	const struct job_by by = ctl_by(call);
+	const char *binary = ctl_param_str(call, "binary", NULL), *busy;
+
+	if (binary != NULL && binary[0] != '/')
+		return ctl_fail(call, CTL_E_INVALID_PARAMS,
+		    json_pack("{s:s, s:s}", "param", "binary", "expected", "absolute path"),
+		    "binary: expected an absolute path");
+	return ctl_reply_job(call,
+	    upgrade_start(call->master, binary, ctl_param_bool(call, "check", false),
+		ctl_param_str(call, "token", NULL), &by, &busy),
+	    busy);
 }

@@ -192,7 +192,7 @@ def load(
     if green:
         green_patch(green)
     buffer_lines()
-    hooks_before_app(number)  # gunicorn.py
+    hooks_before_app(number)  # noqa: F821 (gunicorn.py, embedded into the same namespace)
     app = wrap(find_app(spec, factory), middleware)
     if threads > 1 and switch_interval > 0:
         sys.setswitchinterval(switch_interval)
