@@ -7,6 +7,7 @@
 #include "master/clock.h"
 #include "master/master.h"
 #include "master/mold.h"
+#include "master/notify.h"
 #include "master/reload_job.h"
 
 #include <event2/event.h>
@@ -81,6 +82,8 @@ reload_end(struct reload *r, enum job_state state, const char *stage, const char
 	job_end(&r->m->jobs, j, state, stage, why, text);
 	announce_end(r, j);
 	free(TAKE_PTR(r->fail_text));
+	if (!r->check_only && !r->m->stopping)
+		notify_ready(); /* also after a failure: the old generation serves */
 	memcpy(again, r->again, sizeof(again));
 	r->again[0] = '\0';
 	if (again[0] != '\0' && !r->m->stopping)
@@ -396,6 +399,8 @@ reload_read_config(struct reload *r)
 	struct err e = {""};
 
 	r->phase = RELOAD_CONFIG;
+	if (!r->check_only)
+		notify_reloading();
 	job_step(&r->m->jobs, r->job, JOB_PREFLIGHT, NULL);
 	if (preflight_start(&r->preflight, r->m->base, r->m->argc, r->m->argv, NULL, &e) <
 	    0)

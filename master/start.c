@@ -8,6 +8,7 @@
 #include "master/daemon.h"
 #include "master/env.h"
 #include "master/minder.h"
+#include "master/notify.h"
 #include "master/reload.h"
 #include "master/upgrade.h"
 #include "master/watch.h"
@@ -78,6 +79,8 @@ open_loop(struct master *m, struct err *e)
 	}
 	if (m->base == NULL)
 		return err_set(e, "cannot start the event loop");
+	if (notify_open_watchdog(m->base, e) < 0)
+		return -1;
 	return signals_open(&m->signals, m->base, m, e);
 }
 
@@ -171,6 +174,8 @@ start_watch(struct master *m, struct err *e)
 	m->watch = watch_open(m->base, WATCH_QUIET_MS, on_changed_file, m, e);
 	if (m->watch == NULL)
 		return -1;
+	if (c->config_file != NULL)
+		watch_add(m->watch, str_of(c->config_file));
 	for (size_t i = 0; i < c->reload_extra_file.n; i++)
 		watch_add(m->watch, str_of(c->reload_extra_file.v[i]));
 	return 0;
@@ -234,6 +239,7 @@ start_undo(struct master *m)
 	listeners_close(&m->listeners);
 	pidfile_close(&m->pidfile);
 	signals_close(&m->signals);
+	notify_close_watchdog();
 	if (m->base != NULL)
 		event_base_free(m->base);
 	jobs_finish(&m->jobs);
