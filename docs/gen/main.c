@@ -22,6 +22,18 @@ static const struct {
     {"scripts/completions/shoal.bash", gen_bash, NULL, NULL},
     {"scripts/completions/_shoal", gen_zsh, NULL, NULL},
     {"scripts/completions/shoal.fish", gen_fish, NULL, NULL},
+    {"docs/man/shoalctl.1", gen_ctl_man_options, ".\\\" begin options\n",
+	".\\\" end options\n"},
+    {"docs/man/shoalctl.1", gen_ctl_man_verbs, ".\\\" begin verbs\n", ".\\\" end verbs\n"},
+    {"docs/man/shoal-control.7", gen_control_errors, ".\\\" begin errors\n",
+	".\\\" end errors\n"},
+    {"docs/man/shoal-control.7", gen_control_methods, ".\\\" begin methods\n",
+	".\\\" end methods\n"},
+    {"docs/man/shoal-control.7", gen_control_events, ".\\\" begin events\n",
+	".\\\" end events\n"},
+    {"scripts/completions/shoalctl.bash", gen_ctl_bash, NULL, NULL},
+    {"scripts/completions/_shoalctl", gen_ctl_zsh, NULL, NULL},
+    {"scripts/completions/shoalctl.fish", gen_ctl_fish, NULL, NULL},
 };
 
 /* The file as a string, NULL when it cannot be read. */

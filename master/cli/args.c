@@ -10,6 +10,7 @@ struct reader {
 	char *const *argv;
 	size_t argc, i;
 	size_t position; /* the next one */
+	bool ended;      /* by --: no more options */
 	struct err *e;
 };
 
@@ -241,12 +242,18 @@ take_word(struct reader *r, const char *word)
 	bool number = word[0] == '-' && word[1] >= '0' && word[1] <= '9' &&
 		      find_flag(r->a, word[1], NULL, 0) == NULL;
 
+	if (r->ended && r->a->verb != NULL)
+		return take_position(r, word);
 	if (word[0] == '-' && word[1] == '-' && word[2] != '\0')
 		return take_long(r, word);
 	if (word[0] == '-' && word[1] != '\0' && word[1] != '-' && !number)
 		return take_letters(r, word);
+	if (strcmp(word, "--") == 0) {
+		r->ended = true;
+		return 0;
+	}
 	if (r->a->verb != NULL)
-		return strcmp(word, "--") == 0 ? 0 : take_position(r, word);
+		return take_position(r, word);
 
 	size_t words = 0;
 

@@ -156,7 +156,7 @@ follow_show_end(struct cli *c, const json_t *job)
 	struct out *o = &c->out;
 	const char *kind = value_string(job, "kind", "");
 	bool serves = strcmp(kind, "reload") == 0 || strcmp(kind, "rollback") == 0;
-	char took[64] = "", what[64] = "";
+	char took[64] = "", what[256] = "", raw[256] = "";
 
 	if (!out_for_people(o))
 		out_json_value(o, job, false);
@@ -170,6 +170,10 @@ follow_show_end(struct cli *c, const json_t *job)
 		snprintf(what, sizeof(what), ": generation %.0f serves", to);
 	else if (strcmp(kind, "check") == 0)
 		snprintf(what, sizeof(what), ": a reload would work");
+	else if (value_at(job, "why") != NULL)
+		snprintf(raw, sizeof(raw), ": %s", value_string(job, "why", ""));
+	if (*raw != '\0')
+		clean(raw, what, sizeof(what));
 	out_line(o, "%sdone%s%s%s%s", out_sgr(o->colour, OUT_GREEN),
 	    out_sgr(o->colour, OUT_PLAIN), *took ? " in " : "", took, what);
 	return CLI_OK;

@@ -88,13 +88,13 @@ verb_fn verb_call;
 /* ... or starts a job, which is followed to its end unless --no-wait. */
 verb_fn verb_job;
 
-verb_fn verb_instances;                                       /* verbs_server.c */
-verb_fn verb_stop, verb_upgrade;                              /* verbs_jobs.c */
-verb_fn verb_status, verb_ping;                               /* verbs_server.c */
-verb_fn verb_trace;                                           /* verbs_workers.c */
-verb_fn verb_reload, verb_wait;                               /* verbs_jobs.c */
-verb_fn verb_stats, verb_history;                             /* verbs_stats.c */
-verb_fn verb_events, verb_logs;                               /* verbs_events.c */
-verb_fn verb_config_get, verb_config_check, verb_config_diff; /* verbs_config.c */
-verb_fn verb_raw, verb_schema;                                /* verbs_raw.c */
-verb_fn verb_top;                                             /* top.c */
+verb_fn verb_instances;                     /* verbs_server.c */
+verb_fn verb_stop, verb_upgrade;            /* verbs_jobs.c */
+verb_fn verb_status, verb_ping;             /* verbs_server.c */
+verb_fn verb_trace;                         /* verbs_workers.c */
+verb_fn verb_reload, verb_wait;             /* verbs_jobs.c */
+verb_fn verb_stats, verb_history;           /* verbs_stats.c */
+verb_fn verb_events, verb_logs;             /* verbs_events.c */
+verb_fn verb_config_get, verb_config_check; /* verbs_config.c */
+verb_fn verb_raw, verb_schema;              /* verbs_raw.c */
+verb_fn verb_top;                           /* top.c */

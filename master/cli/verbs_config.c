@@ -6,17 +6,43 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-/* A value with its origin is shown; an object of such is a table. */
-int
-verb_config_get(struct cli *c, const struct args *a)
+/* {"workers":{"value":2,"source":"..."}} as rows; new reference. */
+static json_t *
+rows_of(json_t *options)
 {
-	return verb_call(c, a);
+	json_t *rows = json_array(), *one;
+	const char *key;
+
+	json_object_foreach(options, key, one)
+	{
+		json_t *row = json_copy(one);
+
+		json_object_set_new(row, "path", json_string(key));
+		json_array_append_new(rows, row);
+	}
+	return rows;
 }
 
 int
-verb_config_diff(struct cli *c, const struct args *a)
+verb_config_get(struct cli *c, const struct args *a)
 {
-	return verb_call(c, a);
+	struct link_msg m = {0};
+	int code = cli_connect(c);
+	json_t *options;
+
+	if (code == CLI_OK)
+		code = cli_call(c, a->verb->method, a->params, &m);
+	options = json_object_get(link_msg_result(&m), "options");
+	if (code == CLI_OK && out_for_people(&c->out) && options != NULL) {
+		json_t *rows = rows_of(options);
+
+		out_table(&c->out, a->verb->view, rows);
+		json_decref(rows);
+	} else if (code == CLI_OK) {
+		cli_show(c, NULL, &m);
+	}
+	link_msg_finish(&m);
+	return code;
 }
 
 /* Exit code 1 when it is wrong. */

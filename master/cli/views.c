@@ -110,3 +110,21 @@ static const struct out_column error_columns[] = {
 };
 const struct out_view view_errors = {
     .rows = "errors", .empty = "no errors", COLUMNS(error_columns)};
+
+static const struct out_column option_columns[] = {
+    {"OPTION", "path", VALUE_PLAIN},
+    {"SOURCE", "source", VALUE_PLAIN},
+    {"VALUE", "value", VALUE_PLAIN},
+};
+const struct out_view view_options = {
+    .rows = "", .empty = "no options", COLUMNS(option_columns)};
+
+static const struct out_column change_columns[] = {
+    {"OPTION", "path", VALUE_PLAIN},
+    {"RUNNING", "running", VALUE_PLAIN},
+    {"FILE", "file", VALUE_PLAIN},
+    {"TAKES", "takes", VALUE_PLAIN},
+    {"SOURCE", "source", VALUE_PLAIN},
+};
+const struct out_view view_changes = {
+    .rows = "changes", .empty = "a reload would change nothing", COLUMNS(change_columns)};
