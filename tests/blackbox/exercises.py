@@ -42,7 +42,7 @@ def turns(count, seconds=None):
 
 def reloads(deployment, load, numbers, how=None):
     """Good reloads, each with a new version; those that did not end well, or not with it."""
-    wrong, number, version = [], -1, None
+    wrong, sizes, number, version = [], [], -1, None
     for number in numbers:
         version = deployment.site.good()
         outcome = (how or deployment.reload)()
@@ -51,7 +51,8 @@ def reloads(deployment, load, numbers, how=None):
             wrong.append(f"reload {number}: exit {outcome.code}: {outcome.text[-2000:]}")
         elif deployment.version() != version:
             wrong.append(f"reload {number}: {version} does not answer")
-    return {"count": number + 1, "wrong": wrong, "version": version}
+        sizes.append(master_size(deployment.server.pid))
+    return {"count": number + 1, "wrong": wrong, "version": version, "sizes": sizes}
 
 
 def broken_reloads(deployment, load, numbers, kinds=MIX):
