@@ -199,12 +199,14 @@ fleet_proc_gone(struct fleet *f, struct proc *p, const char *cause, int64_t life
 void
 fleet_mold_done(struct fleet *f, struct mold *m, bool loaded, struct str text)
 {
+	/* The reload it was for may end here, and with it the generation and the mold. */
+	struct generation *g = generation_ref(m->gen);
+
 	f->events.on_mold(f->events.ctx, m, loaded, text);
-	if (f->stopping || m->gen != f->gen)
-		return;
-	for (unsigned i = 0; i < f->wanted; i++)
+	for (unsigned i = 0; i < f->wanted && !f->stopping && g == f->gen; i++)
 		if (f->slots[i]->waiting)
 			slot_start_in(f->slots[i], 0);
+	generation_unref(g);
 }
 
 static struct proc *
