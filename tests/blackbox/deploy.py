@@ -120,7 +120,9 @@ class Deployment:
         """{slot: pid} of the workers that became ready there last, of those that live."""
         ready = [READY.search(line) for line in list(self.server.lines)]
         found = [(int(match[1]), int(match[2])) for match in ready if match]
-        return {slot: pid for slot, pid in found if procfs.alive(pid)}
+        # The log is long and numbers come round again: somebody else's process may have one.
+        ours = set(procfs.children(self.server.pid))
+        return {slot: pid for slot, pid in found if pid in ours}
 
     def wait_strength(self, count, timeout=15):
         return wait_for(

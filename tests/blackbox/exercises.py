@@ -9,6 +9,7 @@ SPDX-License-Identifier: MIT
 import itertools
 import os
 import random
+import signal
 import time
 
 import procfs
@@ -73,6 +74,23 @@ def broken_reloads(deployment, load, numbers, kinds=MIX):
     return {"count": number + 1, "wrong": wrong, "version": version}
 
 
+def kill_child(parent, pid):
+    """SIGKILL to this child of the parent; to nobody who may have got its number since."""
+    try:
+        handle = os.pidfd_open(pid)
+    except ProcessLookupError:
+        return False  # it was on its way out already
+    try:
+        if procfs.parent(pid) != parent:
+            return False
+        signal.pidfd_send_signal(handle, signal.SIGKILL)
+        return True
+    except ProcessLookupError:
+        return False
+    finally:
+        os.close(handle)
+
+
 def kill_workers(deployment, seconds, every=0.1, seed=1):
     """SIGKILL to a random worker again and again; who died when, and what it did to the master."""
     server, chance = deployment.server, random.Random(seed)
@@ -81,11 +99,8 @@ def kill_workers(deployment, seconds, every=0.1, seed=1):
     while time.monotonic() < end:
         if workers := list(deployment.workers().values()):
             pid = chance.choice(workers)
-            try:
-                os.kill(pid, 9)
+            if kill_child(server.pid, pid):
                 killed[pid] = time.time()
-            except ProcessLookupError:
-                pass  # it was on its way out already
         if time.monotonic() >= half:
             sizes.append(master_size(server.pid))
         holds(lambda: True, every, every)
