@@ -7,7 +7,7 @@
 #include <sys/un.h>
 #include <time.h>
 
-#define READ_STEP 65536
+#define READ_STEP ((size_t)65536)
 
 int64_t
 link_now(void)
@@ -182,7 +182,7 @@ fill(struct link *l, int64_t deadline)
 		if (more == NULL)
 			return LINK_GARBAGE;
 		l->in = more;
-		l->in_max += 4 * (size_t)READ_STEP;
+		l->in_max += 4 * READ_STEP;
 	}
 	n = recv(l->fd, l->in + l->in_n, l->in_max - l->in_n, 0);
 	if (n > 0) {

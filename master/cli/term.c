@@ -50,7 +50,8 @@ term_leave(void)
 	if (!entered)
 		return;
 	entered = 0;
-	term_write(LEAVE, sizeof(LEAVE) - 1);
+	/* Once, and without a look at errno: also in a signal handler. */
+	(void)!write(STDOUT_FILENO, LEAVE, sizeof(LEAVE) - 1);
 	tcsetattr(STDIN_FILENO, TCSAFLUSH, &saved);
 }
 
