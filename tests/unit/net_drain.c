@@ -106,8 +106,7 @@ test_others_stay(void **state)
 	before = net_server_now();
 	assert_false(asked(idle, GET("/hello")));
 	fresh = net_server_client();
-	while (stat_get(worker.seg, STAT_connections) < 3)
-		poll(NULL, 0, 1);
+	net_server_wait_stat(STAT_connections, 3);
 	drain(5000, 500, 0);
 	late = net_server_client();
 	assert_true(asked(used, GET("/hello")));
@@ -151,8 +150,7 @@ test_nobody_stays(void **state)
 	(void)state;
 	assert_false(asked(idle, GET("/hello")));
 	net_server_send(half, "GET /hello HTTP/1.1\r\nHo");
-	while (stat_get(worker.seg, STAT_connections) < 2)
-		poll(NULL, 0, 1);
+	net_server_wait_stat(STAT_connections, 2);
 	before = net_server_now();
 	fake_stall_ms = 100; /* still in the accept queue when the order comes */
 	queued = net_server_client();
@@ -177,8 +175,7 @@ test_time_is_over(void **state)
 	net_server_send(fd, "GET /hello HTTP/1.1\r\nHo");
 	net_server_send(stuck, GET("/never"));
 	net_server_wait(&fake_counts.started, 1);
-	while (stat_get(worker.seg, STAT_connections) < 2)
-		poll(NULL, 0, 1);
+	net_server_wait_stat(STAT_connections, 2);
 	drain(60000, 60000, 0);
 	drain(300, 0, 1); /* makes it shorter */
 	ends(fd);
@@ -242,6 +239,31 @@ test_parked_from_the_start(void **state)
 	close(fd);
 	drain(2000, 0, 1);
 	net_server_join();
+}
+
+/* An answer whose head had not gone says that it is the last one; after one whose head had
+ * gone there is one more. */
+static void
+test_answers_under_way(void **state)
+{
+	(void)state;
+	for (int late = 0; late < 2; late++) {
+		int fd;
+
+		start(false);
+		fd = net_server_client();
+		net_server_send(fd, late ? GET("/late") : GET("/gate"));
+		net_server_wait(&fake_counts.started, 1);
+		if (!late)
+			assert_false(quiet(fd, 5000));
+		drain(5000, 2000, 0);
+		atomic_store(&fake_gate, 1);
+		assert_int_equal(answered(fd, "200"), late);
+		if (!late)
+			assert_true(asked(fd, GET("/hello")));
+		ends(fd);
+		net_server_join();
+	}
 }
 
 static void
@@ -330,8 +352,7 @@ test_health_in_a_drain(void **state)
 		start(false);
 		fd = net_server_client();
 		net_server_send(fd, "GET /health HTTP/1.1\r\nHo");
-		while (stat_get(worker.seg, STAT_connections) < 1)
-			poll(NULL, 0, 1);
+		net_server_wait_stat(STAT_connections, 1);
 		drain(5000, 0, last);
 		net_server_send(fd, "st: t\r\n\r\n");
 		assert_true(answered(fd, last ? "503" : "200"));
@@ -368,6 +389,7 @@ main(void)
 	    SERVED(test_nobody_stays),
 	    SERVED(test_time_is_over),
 	    SERVED(test_closed_loop),
+	    cmocka_unit_test(test_answers_under_way),
 	    cmocka_unit_test(test_parked_from_the_start),
 	    SERVED(test_park_and_resume),
 	    SERVED(test_park_announced),

@@ -32,13 +32,13 @@ struct pair {
 	SSL *client;
 };
 
-static struct conf
+static inline struct conf
 conf_for(char *certfile, char *keyfile)
 {
 	return (struct conf){.certfile = certfile, .keyfile = keyfile};
 }
 
-static struct tls_context *
+static inline struct tls_context *
 context_with(struct conf conf)
 {
 	struct err e = {""};
@@ -49,13 +49,13 @@ context_with(struct conf conf)
 	return ctx;
 }
 
-static struct tls_context *
+static inline struct tls_context *
 context(void)
 {
 	return context_with(conf_for(cert_path, key_path));
 }
 
-static void
+static inline void
 pair_open(struct pair *p, struct tls_context *ctx, int version)
 {
 	memset(p, 0, sizeof(*p));
@@ -72,7 +72,7 @@ pair_open(struct pair *p, struct tls_context *ctx, int version)
 	SSL_set_connect_state(p->client);
 }
 
-static void
+static inline void
 pair_close(struct pair *p)
 {
 	p->t.ops->finish(&p->t);
@@ -84,7 +84,7 @@ pair_close(struct pair *p)
 }
 
 /* 1 when both sides are through, -1 when the server gave up. */
-static int
+static inline int
 pair_handshake(struct pair *p)
 {
 	int server = 0, client = 0;
@@ -105,7 +105,7 @@ pair_handshake(struct pair *p)
 	return 1;
 }
 
-static void
+static inline void
 server_says(struct pair *p, const char *text)
 {
 	struct iovec iov[] = {{(char *)text, 1}, {(char *)text + 1, strlen(text) - 1}};
@@ -118,7 +118,7 @@ server_says(struct pair *p, const char *text)
 	assert_memory_equal(buf, text, strlen(text));
 }
 
-static EVP_PKEY *
+static inline EVP_PKEY *
 make_key(const char *path)
 {
 	EVP_PKEY *k = EVP_EC_gen("P-256");
@@ -130,7 +130,7 @@ make_key(const char *path)
 	return k;
 }
 
-static void
+static inline void
 write_cert(const char *path, bool with_key)
 {
 	FILE *f = fopen(path, "w");
@@ -142,7 +142,7 @@ write_cert(const char *path, bool with_key)
 	fclose(f);
 }
 
-static int
+static inline int
 setup(void **state)
 {
 	X509_NAME *name;
@@ -171,7 +171,7 @@ setup(void **state)
 	return 0;
 }
 
-static int
+static inline int
 teardown(void **state)
 {
 	(void)state;

@@ -25,8 +25,7 @@ struct progress {
 };
 
 struct fake_counts fake_counts;
-_Atomic int fake_stall_ms;
-_Atomic int fake_let_go;
+_Atomic int fake_stall_ms, fake_let_go, fake_gate;
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t wake = PTHREAD_COND_INITIALIZER;
 static struct job *first, **last = &first;
@@ -228,6 +227,21 @@ run_soon(struct req *r)
 }
 
 static void
+run_gated(struct req *r, bool head_first)
+{
+	if (head_first) {
+		put_head(r, "Content-Length: 5\r\n");
+		req_out_publish(r);
+	}
+	while (!atomic_load(&fake_gate))
+		poll(NULL, 0, 1);
+	if (!head_first)
+		put_head(r, "Content-Length: 5\r\n");
+	put_body(r, "hello", 5);
+	finish(r, 0);
+}
+
+static void
 run_start(struct req *r)
 {
 	struct progress *p = calloc(1, sizeof(*p));
@@ -242,6 +256,10 @@ run_start(struct req *r)
 		run_echo(r);
 	} else if (is(r, "/stream")) {
 		run_stream(r);
+	} else if (is(r, "/gate") || is(r, "/late")) {
+		run_gated(r, is(r, "/gate"));
+	} else if (is(r, "/https") && !r->https) {
+		finish(r, REQ_ABORT);
 	} else if (is(r, "/never")) {
 		while (!r->aborted) /* as stuck as application code can be */
 			poll(NULL, 0, 1);
@@ -321,6 +339,7 @@ fake_app_start(void)
 {
 	memset(&fake_counts, 0, sizeof(fake_counts));
 	stopping = false;
+	fake_gate = 0;
 	pthread_create(&thread, NULL, run, NULL);
 }
 

@@ -15,12 +15,15 @@ struct fake_counts {
 extern struct fake_counts fake_counts;
 extern _Atomic int fake_stall_ms; /* the I/O thread is held up once for so long */
 extern _Atomic int fake_let_go;
+extern _Atomic int fake_gate; /* opens when not 0 */
 extern const struct app_ops fake_app_ops;
 
 /* /hello: "hello"; /stream: 16 chunks; /big: 8 MiB in 64 KiB steps with back-pressure;
  * /echo: the body's length as text; /hook: needs end(); /never: answers only when aborted;
  * /soon: a deadline of 50 ms of its own, returns when fake_let_go is set;
- * /cut: half an answer, then REQ_ABORT; /borrow: 16 times 1 MiB that is handed back. */
+ * /cut: half an answer, then REQ_ABORT; /borrow: 16 times 1 MiB that is handed back;
+ * /gate, /late: a head, then waits for the gate, or the other way round; /https: cuts what
+ * does not come by a TLS listener. */
 void fake_app_start(void);
 /* After stop(): joins the thread. */
 void fake_app_join(void);

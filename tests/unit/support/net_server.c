@@ -130,6 +130,17 @@ net_server_heard(void)
 }
 
 void
+net_server_wait_stat(enum stat_id id, uint64_t least)
+{
+	for (int i = 0; stat_get(worker.seg, id) < least; i++) {
+		if (i == 5000)
+			fail_msg("statistic %d is %llu", (int)id,
+			    (unsigned long long)stat_get(worker.seg, id));
+		poll(NULL, 0, 1);
+	}
+}
+
+void
 net_server_wait_accepting(bool accepting)
 {
 	for (int i = 0; i < 5000; i++) {

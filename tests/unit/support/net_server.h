@@ -27,6 +27,8 @@ void net_server_join(void);
 void net_server_tell(enum msg_type type, const void *payload, size_t n);
 /* The next message from the worker, within 5 s. */
 const struct msg *net_server_heard(void);
+/* Waits until the worker has counted that many, for 5 s at most. */
+void net_server_wait_stat(enum stat_id id, uint64_t least);
 /* Waits until the worker's line of the board says so. */
 void net_server_wait_accepting(bool accepting);
 
