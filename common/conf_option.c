@@ -131,8 +131,11 @@ conf_option_words(enum conf_id id)
 bool
 conf_option_has_word(struct str words, const char *word)
 {
-	const char *p = words.p, *end = words.p + words.n;
+	const char *p = words.p, *end;
 
+	if (words.n == 0)
+		return false;
+	end = p + words.n;
 	while (p < end) {
 		const char *bar = memchr(p, '|', (size_t)(end - p));
 		struct str one = {p, (size_t)((bar ? bar : end) - p)};
