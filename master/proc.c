@@ -53,6 +53,8 @@ timer_set(struct proc *p, int64_t ms)
 void
 proc_signal(struct proc *p, int signo)
 {
+	if (p->reaped)
+		return;
 	if (p->pid > 0)
 		kill(p->pid, signo);
 	else
@@ -277,6 +279,7 @@ proc_reap(struct proc *p, int status)
 	bool at_once;
 	char cause[64];
 
+	p->reaped = true;
 	proc_channel_drain(p);
 	proc_channel_close(p);
 	at_once = p->state == LIFE_EXITING;

@@ -45,6 +45,7 @@ struct proc {
 	int64_t born_ms, ready_ms, since_ms; /* monotonic; of the present state */
 	uint32_t idle_ms, graceful_ms;       /* of a drain */
 	bool was_ready, failed, expected;
+	bool reaped;              /* the pid may be another's by now */
 	bool parked;              /* it was started so */
 	bool park_old;            /* taking over parks who served, instead of draining */
 	enum proc_reason why_old; /* for who served */
