@@ -107,6 +107,8 @@ class Deployment:
             Site.NAME, *options, workers=workers, env=environment, cwd=self.site.folder
         )
         self.control = self.socket.exists()
+        # systemd is told before the test has read the log up to there.
+        self.wait_strength(workers)
         # The mold of the generation before is kept for a while: its channel.
         self.server.more_descriptors = 1
 
