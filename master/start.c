@@ -199,9 +199,7 @@ start_all(struct master *m, struct err *e)
 {
 	const struct conf *c = &m->heritage.conf;
 
-	if (open_process(m, e) < 0 ||
-	    jobs_init(
-		&m->jobs, c->state_dir ? c->state_dir : getenv("STATE_DIRECTORY"), e) < 0)
+	if (open_process(m, e) < 0 || jobs_init(&m->jobs, c->state_dir, e) < 0)
 		return EXIT_CONFIG;
 	if (events_init(&m->events, 1, e) < 0)
 		return EXIT_BROKEN;
