@@ -4,11 +4,11 @@
 
 #include "common/log.h"
 
+#include <inttypes.h>
+#include <stdio.h>
 #include <time.h>
 
 #define PER_SECOND 10
-/* Of all data in the ring, as text: stacks and tracebacks are long. */
-#define BYTES_MAX (8u << 20)
 
 static const struct {
 	const char *name;
@@ -48,7 +48,7 @@ drop_oldest(struct events *ev)
 	struct limits *l = ev->limits;
 	size_t at = l->oldest % EVENTS_KEPT;
 
-	json_decref(ev->ring[at].data);
+	free(ev->ring[at].data);
 	ev->ring[at] = (struct event_record){0};
 	l->bytes -= l->sizes[at];
 	l->oldest = l->oldest == ev->seq ? 0 : l->oldest + 1;
@@ -102,11 +102,11 @@ static const struct event_record *
 keep(struct events *ev, const struct event_record *r)
 {
 	struct limits *l = ev->limits;
-	size_t size = json_dumpb(r->data, NULL, 0, JSON_COMPACT);
+	size_t size = strlen(r->data) + 1;
 	size_t at = r->seq % EVENTS_KEPT;
 
 	while (l->oldest != 0 &&
-	       (r->seq - l->oldest >= EVENTS_KEPT || l->bytes + size > BYTES_MAX))
+	       (r->seq - l->oldest >= EVENTS_KEPT || l->bytes + size > EVENTS_BYTES_MAX))
 		drop_oldest(ev);
 	ev->seq = r->seq;
 	ev->ring[at] = *r;
@@ -124,20 +124,22 @@ events_emit(struct events *ev, const char *type, json_t *data)
 	struct event_record r = {0};
 	struct timespec now;
 
+	if (data == NULL)
+		data = json_object();
 	if (ev->limits == NULL || i == ARRAY_LEN(types)) {
 		log_error("events", "event cannot be kept", "type=%s", type);
 		json_decref(data);
 		return;
 	}
-	if (!within_limit(ev->limits, i, &r.suppressed)) {
-		json_decref(data);
+	if (within_limit(ev->limits, i, &r.suppressed))
+		r.data = json_dumps(data, JSON_COMPACT);
+	json_decref(data);
+	if (r.data == NULL)
 		return;
-	}
 	clock_gettime(CLOCK_REALTIME, &now);
 	r.seq = ev->seq + 1;
 	r.t = (double)now.tv_sec + (double)(now.tv_nsec / 1000) / 1e6;
 	r.type = types[i].name;
-	r.data = data ? data : json_object();
 	if (ev->on_event != NULL)
 		ev->on_event(ev->ctx, keep(ev, &r));
 	else
@@ -165,11 +167,26 @@ events_oldest(const struct events *ev)
 json_t *
 events_to_json(const struct event_record *r)
 {
-	json_t *v = json_pack("{s:I, s:f, s:s, s:O}", "seq", (json_int_t)r->seq, "t", r->t,
-	    "type", r->type, "data", r->data);
+	json_t *v = json_pack("{s:I, s:f, s:s, s:o}", "seq", (json_int_t)r->seq, "t", r->t,
+	    "type", r->type, "data", json_loads(r->data, 0, NULL));
 
 	if (v != NULL && r->suppressed > 0)
 		json_object_set_new(
 		    v, "suppressed", json_integer((json_int_t)r->suppressed));
 	return v;
+}
+
+char *
+events_to_text(const struct event_record *r)
+{
+	char left_out[48] = "", *text;
+
+	if (r->suppressed > 0)
+		snprintf(
+		    left_out, sizeof(left_out), ",\"suppressed\":%" PRIu64, r->suppressed);
+	if (asprintf(&text,
+		"{\"seq\":%" PRIu64 ",\"t\":%.6f,\"type\":\"%s\",\"data\":%s%s}", r->seq,
+		r->t, r->type, r->data, left_out) < 0)
+		return NULL;
+	return text;
 }

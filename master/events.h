@@ -7,12 +7,14 @@
 #include <jansson.h>
 
 #define EVENTS_KEPT 4096
+/* Of all their data together: stacks and tracebacks are long. */
+#define EVENTS_BYTES_MAX (2u << 20)
 
 struct event_record {
 	uint64_t seq;
 	double t;            /* Unix seconds */
 	const char *type;    /* static: a name of common/events.def */
-	json_t *data;        /* owned; an object */
+	char *data;          /* owned; a JSON object, dumped */
 	uint64_t suppressed; /* events of this type left out just before (rate limit) */
 };
 
@@ -37,3 +39,5 @@ const struct event_record *events_get(const struct events *ev, uint64_t seq);
 uint64_t events_oldest(const struct events *ev);
 /* {"seq":..,"t":..,"type":..,"data":{..}}: new reference. */
 json_t *events_to_json(const struct event_record *r);
+/* The same as text, for free(); NULL without memory. */
+char *events_to_text(const struct event_record *r);

@@ -9,6 +9,7 @@
 
 #define JOBS_KEPT 50
 #define JOB_TEXT_MAX 65536
+#define JOB_EVENT_TEXT_MAX 4096
 
 enum job_kind {
 	JOB_RELOAD,   /* r-N */
@@ -55,9 +56,10 @@ struct job {
 	double started, ended;                   /* Unix time; 0: not yet */
 	unsigned generation_from, generation_to; /* 0: does not apply */
 	unsigned done, total;                    /* workers */
-	char stage[32];  /* where it failed: "config", "import", "probe", "check_url" ... */
-	char why[256];   /* one sentence; "": none */
-	char *traceback; /* owned; NULL: none */
+	char stage[32]; /* where it failed: "config", "import", "probe", "check_url" ... */
+	char why[256];  /* one sentence; "": none */
+	char warning[128]; /* what to know although it went well; "": nothing */
+	char *traceback;   /* owned; NULL: none */
 	char *stderr_tail; /* owned; NULL: none */
 	json_t *result;    /* owned; what the method answers beside the job; NULL: none */
 	json_t *steps;     /* owned array of {"state","t", ...} */
@@ -94,6 +96,8 @@ bool job_is_final(const struct job *j);
 const char *job_kind_name(enum job_kind k);
 const char *job_state_name(enum job_state s);
 json_t *job_to_json(const struct job *j); /* new reference */
+/* As events carry it: without its history, which jobs.get has. New reference. */
+json_t *job_to_event(const struct job *j);
 /* All of them, for a master that takes over; and back. */
 json_t *jobs_to_json(const struct jobs *js);
 NODISCARD int jobs_from_json(struct jobs *js, const json_t *v, struct err *e);

@@ -21,19 +21,17 @@ set_text(json_t *v, const char *key, const char *text)
 	json_object_set_new(v, key, s ? s : json_string("(not UTF-8)"));
 }
 
-json_t *
-job_to_json(const struct job *j)
+/* What an event and the whole job have in common. */
+static json_t *
+outline(const struct job *j)
 {
-	json_t *v = json_pack("{s:s, s:s, s:s, s:f, s:{s:I, s:I}}", "job", j->id, "kind",
-	    job_kind_name(j->kind), "state", job_state_name(j->state), "started",
-	    j->started, "by", "uid", (json_int_t)j->by.uid, "pid", (json_int_t)j->by.pid);
+	json_t *v = json_pack("{s:s, s:s, s:s, s:{s:I, s:I}}", "job", j->id, "kind",
+	    job_kind_name(j->kind), "state", job_state_name(j->state), "by", "uid",
+	    (json_int_t)j->by.uid, "pid", (json_int_t)j->by.pid);
 
 	if (v == NULL)
 		return NULL;
 	set_text(json_object_get(v, "by"), "comm", j->by.comm);
-	set_text(v, "token", j->token);
-	if (job_is_final(j))
-		json_object_set_new(v, "ended", json_real(j->ended));
 	if (j->generation_from != 0)
 		json_object_set_new(v, "generation_from", json_integer(j->generation_from));
 	if (j->generation_to != 0)
@@ -43,6 +41,37 @@ job_to_json(const struct job *j)
 		    json_pack("{s:i, s:i}", "done", (int)j->done, "total", (int)j->total));
 	set_text(v, "stage", j->stage);
 	set_text(v, "why", j->why);
+	set_text(v, "warning", j->warning);
+	return v;
+}
+
+json_t *
+job_to_event(const struct job *j)
+{
+	json_t *v = outline(j);
+	size_t n = j->traceback != NULL ? strlen(j->traceback) : 0;
+	const char *end = j->traceback;
+
+	if (n > JOB_EVENT_TEXT_MAX)
+		end += n - JOB_EVENT_TEXT_MAX;
+	while (end != NULL && (*end & 0xC0) == 0x80)
+		end++; /* not from the middle of a character */
+	if (v != NULL)
+		set_text(v, "traceback", end);
+	return v;
+}
+
+json_t *
+job_to_json(const struct job *j)
+{
+	json_t *v = outline(j);
+
+	if (v == NULL)
+		return NULL;
+	json_object_set_new(v, "started", json_real(j->started));
+	set_text(v, "token", j->token);
+	if (job_is_final(j))
+		json_object_set_new(v, "ended", json_real(j->ended));
 	set_text(v, "traceback", j->traceback);
 	set_text(v, "stderr_tail", j->stderr_tail);
 	if (j->result != NULL)
@@ -121,6 +150,7 @@ fill_job(struct job *j, const json_t *v)
 	get_text(v, "token", j->token, sizeof(j->token));
 	get_text(v, "stage", j->stage, sizeof(j->stage));
 	get_text(v, "why", j->why, sizeof(j->why));
+	get_text(v, "warning", j->warning, sizeof(j->warning));
 	j->traceback = get_long_text(v, "traceback");
 	j->stderr_tail = get_long_text(v, "stderr_tail");
 	j->started = json_number_value(json_object_get(v, "started"));

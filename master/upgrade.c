@@ -51,7 +51,6 @@ finish(struct upgrade *u, enum job_state state, const char *stage, const char *w
 		log_error("master", "upgrade failed", "job=%s stage=%s reason=\"%s\"",
 		    j->id, stage, why);
 	job_end(&u->m->jobs, j, state, stage, why, STR(""));
-	events_emit(&u->m->events, "job.changed", job_to_json(j));
 }
 
 /* ---- Becoming the new binary ---- */

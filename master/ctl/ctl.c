@@ -113,21 +113,6 @@ job_event(const struct job *j)
 	return job_is_final(j) ? NULL : "reload.step";
 }
 
-/* The job as it is and its last step: enough for a line of progress. */
-static json_t *
-job_event_data(const struct job *j)
-{
-	json_t *v = job_to_json(j);
-	json_t *steps = json_object_get(v, "steps");
-	json_t *last = json_array_get(steps, json_array_size(steps) - 1);
-
-	json_object_del(v, "token");
-	if (last != NULL)
-		json_object_set(v, "step", last);
-	json_object_del(v, "steps");
-	return v;
-}
-
 static void
 on_job(void *ctx, const struct job *j)
 {
@@ -135,7 +120,7 @@ on_job(void *ctx, const struct job *j)
 	const char *type = job_event(j);
 
 	if (type != NULL)
-		events_emit(&c->master->events, type, job_event_data(j));
+		events_emit(&c->master->events, type, job_to_event(j));
 	ctl_calls_job_changed(c, j);
 }
 

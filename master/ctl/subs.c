@@ -88,11 +88,10 @@ json_t *
 ctl_plain_event(const struct event_record *r)
 {
 	json_t *v = events_to_json(r);
-	json_t *data = json_copy(r->data);
+	json_t *data = json_object_get(v, "data");
 
 	for (size_t i = 0; i < ARRAY_LEN(operators_only); i++)
 		json_object_del(data, operators_only[i]);
-	json_object_set_new(v, "data", data);
 	return v;
 }
 
@@ -106,12 +105,9 @@ send_event(struct ctl_sub *s, const struct event_record *r)
 		return;
 	}
 	if (c->event_seq != r->seq || c->event_text == NULL) {
-		json_t *v = events_to_json(r);
-
 		free(c->event_text);
-		c->event_text = v ? json_dumps(v, CTL_DUMP) : NULL;
+		c->event_text = events_to_text(r);
 		c->event_seq = r->seq;
-		json_decref(v);
 	}
 	if (c->event_text != NULL)
 		notify(s, "event", c->event_text);

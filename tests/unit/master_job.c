@@ -157,6 +157,41 @@ test_steps_are_bounded(void **state)
 	assert_in_range(json_array_size(j->steps), 100, 300);
 }
 
+/* Events are kept by the thousand: what one of them says about a job stays small. */
+static void
+test_an_event_is_small(void **state)
+{
+	static char trace[2 * JOB_EVENT_TEXT_MAX + 1];
+	const char *busy, *text;
+	struct job *j = start(JOB_RELOAD, "token", &busy);
+	json_t *v;
+
+	(void)state;
+	j->generation_from = 1;
+	j->generation_to = 2;
+	j->total = 4;
+	for (int i = 0; i < 100; i++)
+		job_step(&jobs, j, JOB_BOOTING, json_pack("{s:i}", "slot", i));
+	v = job_to_event(j);
+	assert_in_range(json_dumpb(v, NULL, 0, JSON_COMPACT), 100, 300);
+	assert_int_equal(
+	    json_integer_value(json_object_get(json_object_get(v, "progress"), "total")),
+	    4);
+	json_decref(v);
+	/* Two bytes each, and the bound is in the middle of one. */
+	for (size_t i = 0; i < sizeof(trace) - 3; i += 2)
+		memcpy(trace + i, "\xc3\xa4", 3);
+	memcpy(trace + sizeof(trace) - 3, "x", 2);
+	job_end(&jobs, j, JOB_FAILED, "import", "it broke", str_of(trace));
+	v = job_to_event(j);
+	text = json_string_value(json_object_get(v, "traceback"));
+	assert_in_range(strlen(text), JOB_EVENT_TEXT_MAX - 1, JOB_EVENT_TEXT_MAX);
+	assert_string_equal(text + strlen(text) - 3, "\xc3\xa4x");
+	assert_string_equal(json_string_value(json_object_get(v, "stage")), "import");
+	assert_string_equal(json_string_value(json_object_get(v, "why")), "it broke");
+	json_decref(v);
+}
+
 static void
 test_the_file(void **state)
 {
@@ -226,6 +261,7 @@ main(void)
 	    cmocka_unit_test_setup_teardown(test_tokens, setup, teardown),
 	    cmocka_unit_test_setup_teardown(test_the_oldest_goes, setup, teardown),
 	    cmocka_unit_test_setup_teardown(test_steps_are_bounded, setup, teardown),
+	    cmocka_unit_test_setup_teardown(test_an_event_is_small, setup, teardown),
 	    cmocka_unit_test_setup_teardown(test_the_file, setup, teardown),
 	    cmocka_unit_test_setup_teardown(test_handing_on, setup, teardown),
 	};
