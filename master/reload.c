@@ -58,7 +58,7 @@ announce_end(struct reload *r, const struct job *j)
 		    "job=%s generation=%u%s%s%s%s%s", j->id, r->m->fleet.gen->number,
 		    j->stage[0] ? " stage=" : "", j->stage, j->why[0] ? " reason=\"" : "",
 		    j->why, j->why[0] ? "\"" : "");
-		events_emit(&r->m->events, endings[i].type, job_to_json(j));
+		events_emit(&r->m->events, endings[i].type, job_to_event(j));
 	}
 }
 
@@ -176,7 +176,7 @@ on_soak_tick(evutil_socket_t fd, short what, void *arg)
 	if (reload_soak_bad(r, last, why, sizeof(why))) {
 		reload_fail(r, "soak", why, STR(""));
 	} else if (last) {
-		r->soaked = true;
+		reload_soak_end(r);
 		reload_roll(r);
 	} else {
 		event_add(r->soak_timer, &second);
@@ -265,6 +265,8 @@ on_config(void *ctx, const struct preflight_result *result)
 	}
 	for (size_t i = 0; i < result->notices.n; i++)
 		log_warn("conf", "notice", "%s", result->notices.v[i]);
+	if (result->said.n > 0)
+		log_text(LOG_LVL_INFO, "conf", "said while it was read", result->said);
 	report_changes(r, result->conf);
 	if (r->check_only && !r->canary) {
 		reload_end(r, JOB_DONE, NULL, NULL, STR(""));

@@ -43,6 +43,7 @@ struct reload {
 	struct event *keep_timer;       /* owned: lets `previous` go */
 	int64_t soak_ends_ms;           /* monotonic */
 	struct reload_tally old_before; /* at the start of the soak */
+	uint64_t new_before;            /* requests then: the self-check is one */
 	char last_job[16];              /* id of the last reload that was done; "": none */
 	char again[32];      /* who asked for another while this one runs; "": nobody */
 	char fail_stage[32]; /* RELOAD_BACK: why */
@@ -70,3 +71,5 @@ void reload_roll_back(struct reload *r);
 void reload_soak_start(struct reload *r);
 /* A second has passed: sets `why` and returns true when the new generation fails more. */
 bool reload_soak_bad(const struct reload *r, bool last, char *why, size_t max);
+/* It has ended well: says so in the job when there was nothing to judge by. */
+void reload_soak_end(struct reload *r);

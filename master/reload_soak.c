@@ -1,5 +1,6 @@
 /* The soak: are the new workers worse than the old ones were? SPDX-License-Identifier: MIT
  */
+#include "common/log.h"
 #include "master/clock.h"
 #include "master/master.h"
 #include "master/reload_job.h"
@@ -32,6 +33,7 @@ reload_soak_start(struct reload *r)
 {
 	r->soak_ends_ms = clock_ms() + r->params.soak_ms;
 	r->old_before = tally(r->m, r->next, true);
+	r->new_before = tally(r->m, r->next, false).requests;
 }
 
 static double
@@ -57,4 +59,17 @@ reload_soak_bad(const struct reload *r, bool last, char *why, size_t max)
 	    (unsigned long long)now.errors, (unsigned long long)now.requests,
 	    100 * new_ratio, 100 * old_ratio, 100 * r->params.max_error_ratio);
 	return true;
+}
+
+void
+reload_soak_end(struct reload *r)
+{
+	struct job *j = r->job;
+
+	r->soaked = true;
+	if (tally(r->m, r->next, false).requests > r->new_before)
+		return;
+	snprintf(j->warning, sizeof(j->warning),
+	    "no request reached the new workers during the soak: it has shown nothing");
+	log_warn("master", j->warning, "job=%s generation=%u", j->id, r->next->number);
 }

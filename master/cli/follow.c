@@ -174,6 +174,8 @@ follow_show_end(struct cli *c, const json_t *job)
 		snprintf(raw, sizeof(raw), ": %s", value_string(job, "why", ""));
 	if (*raw != '\0')
 		clean(raw, what, sizeof(what));
+	if (value_at(job, "warning") != NULL)
+		cli_say("warning: %s", value_string(job, "warning", ""));
 	out_line(o, "%sdone%s%s%s%s", out_sgr(o->colour, OUT_GREEN),
 	    out_sgr(o->colour, OUT_PLAIN), *took ? " in " : "", took, what);
 	return CLI_OK;
