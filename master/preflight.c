@@ -335,3 +335,41 @@ preflight_changed(
 	json_decref(b);
 	return n;
 }
+
+static void
+put_back(json_t *to, const json_t *from, const char *key)
+{
+	json_t *value = json_object_get(from, key);
+
+	if (value != NULL)
+		json_object_set(to, key, value);
+	else
+		json_object_del(to, key);
+}
+
+int
+preflight_keep_started(struct conf *next, const struct conf *started, struct err *e)
+{
+	struct preflight_change v[CONF_COUNT + 1];
+	size_t n = preflight_changed(started, next, v);
+	json_t *was = conf_save(started), *is = conf_save(next);
+	char key[CONF_KEY_MAX];
+	int rc;
+
+	for (size_t i = 0; i < n; i++) {
+		if (v[i].effect != EFFECT_START)
+			continue;
+		conf_option_key(v[i].id, key);
+		put_back(
+		    json_object_get(is, "values"), json_object_get(was, "values"), key);
+		put_back(
+		    json_object_get(is, "origins"), json_object_get(was, "origins"), key);
+	}
+	conf_finish(next);
+	conf_init(next);
+	rc = is == NULL || was == NULL ? err_set(e, "out of memory")
+				       : conf_restore(next, is, e);
+	json_decref(was);
+	json_decref(is);
+	return rc;
+}

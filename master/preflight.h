@@ -48,7 +48,7 @@ void preflight_finish(struct preflight *p);
 
 enum preflight_effect {
 	EFFECT_RELOAD, /* with the next generation */
-	EFFECT_START,  /* only with a new start or an upgrade */
+	EFFECT_START,  /* only with a new start */
 };
 
 struct preflight_change {
@@ -60,3 +60,7 @@ struct preflight_change {
  * Returns their number. */
 size_t preflight_changed(
     const struct conf *old, const struct conf *new, struct preflight_change *v);
+/* Puts back into `next` what only a start can change, with where it came from: what a
+ * generation says about itself is what holds, and the rest stays to be told. */
+NODISCARD int preflight_keep_started(
+    struct conf *next, const struct conf *started, struct err *e);

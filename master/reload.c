@@ -225,7 +225,8 @@ load_next(struct reload *r, struct conf *conf)
 	struct master *m = r->m;
 	struct err e = {""};
 
-	r->next = generation_create(++m->last_generation, conf, &m->heritage, &e);
+	if (preflight_keep_started(conf, &m->heritage.conf, &e) == 0)
+		r->next = generation_create(++m->last_generation, conf, &m->heritage, &e);
 	if (r->next == NULL) {
 		reload_fail(r, "config", e.text, STR(""));
 		return;

@@ -144,6 +144,28 @@ def test_what_a_configuration_file_prints_is_logged(server, tmp_path):
     assert "now it is 42" in d.server.log
 
 
+def test_what_waits_for_a_start_is_told_after_every_reload(server, tmp_path):
+    """The next generation does not pretend to have it; what a reload can bring, it brings."""
+    file = tmp_path / "shop.json"
+    file.write_text("{}")
+    d = deploy(server, tmp_path, "-c", file)
+    running = d.call("config.get", path="backlog")
+    file.write_text('{"backlog": 77, "timeout": 17}')
+
+    def waiting():
+        changes = d.call("config.diff")["changes"]
+        return {c["path"]: (c["running"], c["file"], c["takes"]) for c in changes}
+
+    restart = {"backlog": (running["value"], 77, "restart")}
+    assert waiting() == {**restart, "timeout": ("30s", "17s", "reload")}
+    for count in 1, 2:
+        assert d.reload().code == 0
+        assert waiting() == restart
+        assert d.call("config.get", path="timeout")["value"] == "17s"
+        assert d.call("config.get", path="backlog")["value"] == running["value"]
+        assert d.server.log.count("changes with a new start only option=backlog") == count
+
+
 def test_reload_by_hup_under_load(server, tmp_path):
     d = deploy(server, tmp_path)
     result, report = under_load(d, lambda load: exercises.reloads(d, load, range(5), d.hup))

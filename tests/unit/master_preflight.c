@@ -219,6 +219,44 @@ test_changed(void **state)
 	conf_finish(&b);
 }
 
+/* What waits for a start is not in the next generation, so it is told every time. */
+static void
+test_keep_started(void **state)
+{
+	const size_t n_waiting = 3; /* bind, user, certfile */
+	struct conf_source old = {.origin = "old"}, new = {.origin = "new"};
+	struct preflight_change v[CONF_COUNT + 1];
+	struct conf a, b, file;
+	struct err e;
+
+	(void)state;
+	conf_init(&a);
+	conf_init(&file);
+	assert_int_equal(conf_set_text(&a, CONF_user, "www", &old, &e), 0);
+	a.workers = 2;
+	assert_int_equal(conf_set_text(&file, CONF_workers, "9", &new, &e), 0);
+	assert_int_equal(conf_set_text(&file, CONF_bind, ":1", &new, &e), 0);
+	assert_int_equal(conf_set_text(&file, CONF_certfile, "/x", &new, &e), 0);
+	file.app = strdup("x:y");
+	assert_int_equal(conf_copy(&b, &file, &e), 0);
+	assert_int_equal(preflight_keep_started(&b, &a, &e), 0);
+	assert_int_equal(b.workers, 9);
+	assert_string_equal(b.origin[CONF_workers], "new");
+	assert_string_equal(b.app, "x:y");
+	assert_string_equal(b.user, "www");
+	assert_string_equal(b.origin[CONF_user], "old");
+	assert_int_equal(b.bind.n, a.bind.n);
+	assert_null(b.origin[CONF_bind]);
+	assert_null(b.certfile);
+	/* All of them but the one that the reload did bring. */
+	assert_int_equal(preflight_changed(&b, &file, v), n_waiting);
+	for (size_t i = 0; i < n_waiting; i++)
+		assert_int_equal(v[i].effect, EFFECT_START);
+	conf_finish(&a);
+	conf_finish(&b);
+	conf_finish(&file);
+}
+
 static void
 test_keep_args(void **state)
 {
@@ -244,6 +282,7 @@ main(void)
 	    cmocka_unit_test(test_bounded),
 	    cmocka_unit_test(test_finish),
 	    cmocka_unit_test(test_changed),
+	    cmocka_unit_test(test_keep_started),
 	    cmocka_unit_test(test_keep_args),
 	};
 
