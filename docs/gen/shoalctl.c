@@ -6,6 +6,9 @@
 
 #define WORD_MAX 64
 
+/* Prints the names of the instances that run. */
+#define INSTANCES "shoalctl instances 2>/dev/null | cut -f 1 | tail -n +2"
+
 /* The first word of a verb's name. */
 static const char *
 first_word(const struct verb *v, char buf[WORD_MAX])
@@ -67,6 +70,23 @@ put_followers(FILE *out, size_t i)
 	}
 }
 
+/* The branches for options whose value is one of some words. */
+static void
+bash_choices(FILE *out)
+{
+	for (size_t i = 0; i < verbs_count; i++)
+		for (size_t f = 0; f < VERB_FLAGS; f++) {
+			const struct arg_flag *flag = &verbs[i].flags[f];
+
+			if (flag->name == NULL || !is_list(flag->arg, flag->type))
+				continue;
+			fprintf(out, "\t--%s)\n\t\tmapfile -t COMPREPLY < <(compgen -W '",
+			    flag->name);
+			put_choices(out, flag->arg);
+			fputs("' -- \"$cur\")\n\t\treturn\n\t\t;;\n", out);
+		}
+}
+
 static void
 put_globals(FILE *out)
 {
@@ -79,21 +99,22 @@ gen_ctl_bash(FILE *out)
 {
 	char word[WORD_MAX];
 
+	fputs("# bash completion for shoalctl. Made by scripts/gen-docs from "
+	      "master/cli/verbs.c.\n"
+	      "# SPDX-License-Identifier: MIT\n"
+	      "_shoalctl() {\n"
+	      "\tlocal cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]}\n"
+	      "\tlocal word verb='' skip=''\n"
+	      "\tcase $prev in\n"
+	      "\t-s | --socket | --binary)\n"
+	      "\t\tmapfile -t COMPREPLY < <(compgen -f -- \"$cur\")\n"
+	      "\t\treturn\n\t\t;;\n"
+	      "\t-i | --instance)\n"
+	      "\t\tmapfile -t COMPREPLY < <(compgen -W \"$(" INSTANCES ")\" -- \"$cur\")\n"
+	      "\t\treturn\n\t\t;;\n",
+	    out);
+	bash_choices(out);
 	fputs(
-	    "# bash completion for shoalctl. Made by scripts/gen-docs from "
-	    "master/cli/verbs.c.\n"
-	    "# SPDX-License-Identifier: MIT\n"
-	    "_shoalctl() {\n"
-	    "\tlocal cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]}\n"
-	    "\tlocal word verb='' skip=''\n"
-	    "\tcase $prev in\n"
-	    "\t-s | --socket | --binary)\n"
-	    "\t\tmapfile -t COMPREPLY < <(compgen -f -- \"$cur\")\n"
-	    "\t\treturn\n\t\t;;\n"
-	    "\t-i | --instance)\n"
-	    "\t\tmapfile -t COMPREPLY < <(compgen -W \"$(shoalctl instances 2>/dev/null |\n"
-	    "\t\t\tcut -f 1 | tail -n +2)\" -- \"$cur\")\n"
-	    "\t\treturn\n\t\t;;\n"
 	    "\tesac\n"
 	    "\tfor word in \"${COMP_WORDS[@]:1:COMP_CWORD-1}\"; do\n"
 	    "\t\tif [[ -n $skip ]]; then\n\t\t\tskip=\n"
@@ -148,7 +169,9 @@ zsh_flag(FILE *out, const struct arg_flag *f)
 		fprintf(out, " '-%c[", f->letter);
 	zsh_text(out, f->help);
 	fputc(']', out);
-	if (is_list(f->arg, f->type)) {
+	if (f->name != NULL && strcmp(f->name, "instance") == 0) {
+		fputs(":NAME:{compadd -- ${(f)\"$(" INSTANCES ")\"}}", out);
+	} else if (is_list(f->arg, f->type)) {
 		fputs(":value:(", out);
 		put_choices(out, f->arg);
 		fputc(')', out);
@@ -158,11 +181,31 @@ zsh_flag(FILE *out, const struct arg_flag *f)
 	fputc('\'', out);
 }
 
+/* The words that may follow the first one of verbs with two. */
 static void
-zsh_verb(FILE *out, const struct verb *v)
+zsh_second_words(FILE *out, size_t i)
 {
+	char a[WORD_MAX], b[WORD_MAX];
+
+	if (second_word(&verbs[i]) == NULL || seen_before(i))
+		return;
+	fprintf(out, "\t'%s')\n\t\t_arguments '1: :((", first_word(&verbs[i], a));
+	for (size_t k = i; k < verbs_count; k++)
+		if (strcmp(a, first_word(&verbs[k], b)) == 0) {
+			fprintf(out, "%s%s\\:\"", k > i ? " " : "", second_word(&verbs[k]));
+			zsh_text(out, verbs[k].help);
+			fputc('"', out);
+		}
+	fputs("))'\n\t\t;;\n", out);
+}
+
+static void
+zsh_verb(FILE *out, size_t i)
+{
+	const struct verb *v = &verbs[i];
 	const struct arg_position *p = &v->positions[0];
 
+	zsh_second_words(out, i);
 	fprintf(out, "\t'%s')\n\t\t_arguments", v->name);
 	for (size_t f = 0; f < VERB_FLAGS; f++)
 		if (v->flags[f].name != NULL || v->flags[f].letter != 0)
@@ -181,6 +224,8 @@ zsh_verb(FILE *out, const struct verb *v)
 void
 gen_ctl_zsh(FILE *out)
 {
+	char word[WORD_MAX];
+
 	fputs("#compdef shoalctl\n"
 	      "# zsh completion for shoalctl. Made by scripts/gen-docs from "
 	      "master/cli/verbs.c.\n"
@@ -188,6 +233,11 @@ gen_ctl_zsh(FILE *out)
 	      "local state line verb\nlocal -a verbs\nverbs=(\n",
 	    out);
 	for (size_t i = 0; i < verbs_count; i++) {
+		if (second_word(&verbs[i]) != NULL) {
+			if (!seen_before(i))
+				fprintf(out, "\t'%s'\n", first_word(&verbs[i], word));
+			continue;
+		}
 		fprintf(out, "\t'%s:", verbs[i].name);
 		zsh_text(out, verbs[i].help);
 		fputs("'\n", out);
@@ -200,11 +250,12 @@ gen_ctl_zsh(FILE *out)
 	      "verb) _describe verb verbs ;;\n"
 	      "rest)\n"
 	      "\tverb=$words[1]\n"
-	      "\t[[ -n ${(M)verbs:#$verb $words[2]:*} ]] && verb=\"$verb $words[2]\"\n"
+	      "\tif [[ -n ${(M)verbs:#$verb} ]] && (( CURRENT > 2 )); then\n"
+	      "\t\tverb=\"$verb $words[2]\"\n\t\tshift words\n\t\t(( CURRENT-- ))\n\tfi\n"
 	      "\tcase $verb in\n",
 	    out);
 	for (size_t i = 0; i < verbs_count; i++)
-		zsh_verb(out, &verbs[i]);
+		zsh_verb(out, i);
 	fputs("\tesac\n\t;;\nesac\n", out);
 }
 
@@ -231,7 +282,9 @@ fish_flag(FILE *out, const struct arg_flag *f, const char *condition)
 		fprintf(out, " -s %c", f->letter);
 	if (f->name != NULL)
 		fprintf(out, " -l %s", f->name);
-	if (is_list(f->arg, f->type)) {
+	if (f->name != NULL && strcmp(f->name, "instance") == 0) {
+		fputs(" -x -a '(" INSTANCES ")'", out);
+	} else if (is_list(f->arg, f->type)) {
 		fputs(" -x -a '", out);
 		put_choices(out, f->arg);
 		fputc('\'', out);
@@ -279,6 +332,12 @@ gen_ctl_fish(FILE *out)
 	}
 }
 
+static char
+capital(char c)
+{
+	return c >= 'a' && c <= 'z' ? (char)(c - 'a' + 'A') : c;
+}
+
 static void
 man_flag(FILE *out, const struct arg_flag *f)
 {
@@ -291,9 +350,7 @@ man_flag(FILE *out, const struct arg_flag *f)
 		fprintf(out, " Fl \\-%s", f->name);
 	if (f->arg != NULL)
 		fprintf(out, " Ar %s", f->arg);
-	fprintf(out, "\n%c%s.\n",
-	    f->help[0] >= 'a' && f->help[0] <= 'z' ? f->help[0] - 32 : f->help[0],
-	    f->help + 1);
+	fprintf(out, "\n%c%s.\n", capital(f->help[0]), f->help + 1);
 }
 
 void
@@ -313,7 +370,7 @@ man_verb(FILE *out, const struct verb *v)
 	fprintf(out, ".It Cm %s", v->name);
 	if (*verb_synopsis(v, synopsis, sizeof(synopsis)) != '\0')
 		fprintf(out, " Ar %s", synopsis);
-	fprintf(out, "\n%c%s%s\n", v->help[0] - 32, v->help + 1,
+	fprintf(out, "\n%c%s%s\n", capital(v->help[0]), v->help + 1,
 	    v->help[strlen(v->help) - 1] == '?' ? "" : ".");
 	if (v->method != NULL)
 		fprintf(out, "Method:\n.Cm %s .\n", v->method);

@@ -158,6 +158,8 @@ get_heartbeat_age(const struct row *r)
 	if (r->p == NULL || r->p->seg == NULL || !r->p->was_ready)
 		return json_null();
 	beat_ns = atomic_load_explicit(&r->p->seg->heartbeat_ns, memory_order_relaxed);
+	if (beat_ns == 0)
+		return json_null();
 	age_ms = clock_ms() - (int64_t)(beat_ns / 1000000);
 	return json_real(age_ms > 0 ? (double)age_ms / 1000 : 0);
 }

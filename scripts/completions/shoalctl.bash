@@ -9,8 +9,15 @@ _shoalctl() {
 		return
 		;;
 	-i | --instance)
-		mapfile -t COMPREPLY < <(compgen -W "$(shoalctl instances 2>/dev/null |
-			cut -f 1 | tail -n +2)" -- "$cur")
+		mapfile -t COMPREPLY < <(compgen -W "$(shoalctl instances 2>/dev/null | cut -f 1 | tail -n +2)" -- "$cur")
+		return
+		;;
+	--signal)
+		mapfile -t COMPREPLY < <(compgen -W 'TERM INT QUIT ABRT KILL SEGV STOP CONT' -- "$cur")
+		return
+		;;
+	--level)
+		mapfile -t COMPREPLY < <(compgen -W 'debug info warning error critical' -- "$cur")
 		return
 		;;
 	esac

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 complete -c shoalctl -f
 complete -c shoalctl -s s -l socket -r -F -d 'the control socket'
-complete -c shoalctl -s i -l instance -x -d 'the instance, where several run'
+complete -c shoalctl -s i -l instance -x -a '(shoalctl instances 2>/dev/null | cut -f 1 | tail -n +2)' -d 'the instance, where several run'
 complete -c shoalctl -l json -d 'print the reply as it came'
 complete -c shoalctl -l jsonl -d 'print one event per line, as JSON'
 complete -c shoalctl -s q -l quiet -d 'print errors only'
