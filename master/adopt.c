@@ -88,6 +88,23 @@ adopt_listeners(struct listeners *ls, const json_t *all, struct err *e)
 	return 0;
 }
 
+int
+adopt_control(const json_t *state, struct ctl_path *p, struct err *e)
+{
+	const json_t *obj = json_object_get(state, "control");
+
+	*p = (struct ctl_path){.fd = -1, .lock_fd = -1, .dir_fd = -1};
+	if (obj == NULL)
+		return 1;
+	if (READ(obj, p, upgrade_control_fields, e) == 0 &&
+	    take_fd(p->fd, S_IFSOCK, "control socket", e) == 0 &&
+	    take_fd(p->lock_fd, S_IFREG, "lock of the control socket", e) == 0 &&
+	    take_fd(p->dir_fd, S_IFDIR, "directory of the control socket", e) == 0)
+		return 0;
+	p->fd = -1;
+	return -1;
+}
+
 static void
 adopt_totals(struct totals *t, const json_t *from)
 {
@@ -114,6 +131,7 @@ adopt_instance(struct master *m, const json_t *state, struct err *e)
 	    jobs_from_json(&m->jobs, json_object_get(state, "jobs"), e) < 0)
 		return -1;
 	adopt_totals(&m->minder->totals, json_object_get(state, "totals"));
+	crashes_restore(&m->minder->crashes, json_object_get(state, "crashes"));
 	m->up = true;
 	return 0;
 }

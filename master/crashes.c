@@ -107,3 +107,34 @@ crashes_of_slot(const struct crashes *cs, unsigned slot, size_t max)
 	}
 	return list;
 }
+
+json_t *
+crashes_save(const struct crashes *cs)
+{
+	uint64_t kept = MIN(cs->total, (uint64_t)CRASHES_KEPT);
+	json_t *list = json_array();
+
+	for (uint64_t i = cs->total - kept; i < cs->total; i++)
+		json_array_append(list, cs->ring[i % CRASHES_KEPT]);
+	return json_pack("{s:I, s:o}", "total", (json_int_t)cs->total, "records", list);
+}
+
+void
+crashes_restore(struct crashes *cs, const json_t *from)
+{
+	const json_t *list = json_object_get(from, "records");
+	json_int_t total = json_integer_value(json_object_get(from, "total"));
+	size_t n = json_array_size(list), first = n - MIN(n, (size_t)CRASHES_KEPT);
+
+	cs->total = (uint64_t)MAX(total - (json_int_t)(n - first), 0);
+	for (size_t i = first; i < n; i++) {
+		json_t **at = &cs->ring[cs->total % CRASHES_KEPT];
+		json_t *one = json_array_get(list, i);
+
+		if (!json_is_object(one))
+			continue;
+		json_decref(*at);
+		*at = json_incref(one);
+		cs->total++;
+	}
+}

@@ -35,5 +35,9 @@ void crashes_finish(struct crashes *cs);
 const json_t *crashes_add(struct crashes *cs, const struct crash *c);
 /* The record without its stacks, for the event. New reference. */
 json_t *crashes_event_data(const json_t *record);
+/* All of them, for a master that takes over; and back. What is no record is left out. New
+ * reference. */
+json_t *crashes_save(const struct crashes *cs);
+void crashes_restore(struct crashes *cs, const json_t *from);
 /* The newest first, of one slot, at most `max`. New reference. */
 json_t *crashes_of_slot(const struct crashes *cs, unsigned slot, size_t max);

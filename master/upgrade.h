@@ -5,6 +5,7 @@
 #include "common/err.h"
 #include "master/job.h"
 
+struct ctl_path;
 struct master;
 struct upgrade;
 
@@ -44,5 +45,8 @@ int adopt_check(const char *fd_text);
 NODISCARD int adopt_conf(struct master *m, const json_t *state, struct err *e);
 NODISCARD int adopt_instance(struct master *m, const json_t *state, struct err *e);
 NODISCARD int adopt_fleet(struct master *m, const json_t *state, struct err *e);
+/* The control socket; only when there was one. 0: it listens as before. 1: none was left.
+ */
+NODISCARD int adopt_control(const json_t *state, struct ctl_path *p, struct err *e);
 /* The loop is about to run: the upgrade's job goes on with a reload. */
 void adopt_continue(struct master *m);

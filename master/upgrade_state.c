@@ -2,6 +2,7 @@
  * SPDX-License-Identifier: MIT */
 #include "common/board.h"
 #include "common/msg.h"
+#include "master/ctl/ctl.h"
 #include "master/minder.h"
 #include "master/upgrade.h"
 #include "master/upgrade_fields.h"
@@ -130,16 +131,26 @@ totals_to_json(const struct totals *t)
 	    (json_int_t)t->seq);
 }
 
+/* NULL: no control socket. */
+static json_t *
+control_to_json(const struct ctl *c)
+{
+	const struct ctl_path *p = ctl_socket(c);
+
+	return p != NULL ? FIELDS(p, upgrade_control_fields) : NULL;
+}
+
 static json_t *
 state_to_json(const struct master *m)
 {
-	return json_pack("{s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "shoal",
-	    SHOAL_VERSION, "layout", layout_to_json(), "instance",
+	return json_pack("{s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o*}",
+	    "shoal", SHOAL_VERSION, "layout", layout_to_json(), "instance",
 	    FIELDS(m, upgrade_instance_fields), "conf", conf_save(&m->heritage.conf),
 	    "listeners", listeners_to_json(&m->listeners), "generations",
 	    generations_to_json(m), "slots", slots_to_json(&m->fleet), "procs",
 	    procs_to_json(&m->fleet), "jobs", jobs_to_json(&m->jobs), "totals",
-	    totals_to_json(&m->minder->totals));
+	    totals_to_json(&m->minder->totals), "crashes",
+	    crashes_save(&m->minder->crashes), "control", control_to_json(m->ctl));
 }
 
 static int
@@ -225,7 +236,12 @@ int
 upgrade_each_fd(const struct master *m, int (*change)(int fd))
 {
 	int rc = change_one(m->fleet.spawn.board_fd, change);
+	const struct ctl_path *control = ctl_socket(m->ctl);
 
+	if (control != NULL)
+		rc |= change_one(control->fd, change) |
+		      change_one(control->lock_fd, change) |
+		      change_one(control->dir_fd, change);
 	for (size_t i = 0; i < m->listeners.n; i++)
 		rc |= change_one(m->listeners.v[i].fd, change);
 	for (const struct proc *p = m->fleet.procs; p != NULL; p = p->next)

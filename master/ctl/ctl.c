@@ -3,6 +3,7 @@
 #include "common/log.h"
 #include "master/ctl/server.h"
 #include "master/master.h"
+#include "master/upgrade.h"
 
 #include <event2/event.h>
 #include <time.h>
@@ -143,7 +144,11 @@ open_events(struct ctl *c, struct err *e)
 static int
 open_path(struct ctl *c, const struct conf *conf, struct err *e)
 {
-	int rc = ctl_path_open(&c->path, conf->control_socket, conf_instance_name(conf),
+	int rc = adopt_control(c->master->adopted, &c->path, e);
+
+	if (rc <= 0)
+		return rc;
+	rc = ctl_path_open(&c->path, conf->control_socket, conf_instance_name(conf),
 	    (mode_t)conf->control_socket_mode, e);
 
 	if (rc == 1)
@@ -183,6 +188,12 @@ ctl_open(struct ctl **to, struct master *m, struct err *e)
 	log_info("control", "listening", "path=%s", c->path.path);
 	*to = c;
 	return 0;
+}
+
+const struct ctl_path *
+ctl_socket(const struct ctl *c)
+{
+	return c != NULL ? &c->path : NULL;
 }
 
 void

@@ -17,6 +17,7 @@
 
 struct ctl;
 struct ctl_conn;
+struct ctl_path;
 struct event;
 struct master;
 
@@ -25,6 +26,10 @@ struct master;
 NODISCARD int ctl_open(struct ctl **c, struct master *m, struct err *e);
 /* Answers what can still be written, removes the socket when it is ours. NULL is fine. */
 void ctl_close(struct ctl *c);
+
+/* The socket file, which a master that becomes another binary hands over. Borrowed; NULL:
+ * there is none. */
+const struct ctl_path *ctl_socket(const struct ctl *c);
 
 /* Who is at the other end, as the kernel says. */
 struct ctl_peer {

@@ -5,12 +5,14 @@ SPDX-License-Identifier: MIT
 
 import os
 import signal
+import threading
 
 import procfs
 import pytest
-from deploy import Deployment
+from control_client import Control
+from deploy import Deployment, Site
 from load import Load, explain
-from shoal_harness import SANITIZED, SLOW
+from shoal_harness import SANITIZED, SLOW, run_to_end
 from waiting import wait_for
 
 UPGRADES = 5 if SANITIZED else 20
@@ -46,6 +48,78 @@ def test_a_worker_dies_around_it(server, tmp_path):
     os.kill(d.server.worker_pids()[0], signal.SIGKILL)
     upgrade(d)
     d.wait_strength(2)
+
+
+def knock(path, report, until):
+    """Connects again and again; counts what came of it."""
+    while not until.is_set():
+        try:
+            with Control(path) as control:
+                control.call("server.ping")
+            report["answered"] += 1
+        except (ConnectionResetError, BrokenPipeError, AssertionError):
+            report["ended"] += 1  # the connection's end, which is that of the old image
+        except OSError as error:
+            report["wrong"].append(repr(error))
+
+
+def test_the_control_socket_is_always_there(server, tmp_path):
+    """No connect is refused, and who connects before the exec is answered after it."""
+    d = Deployment(server, tmp_path)
+    upgrade(d)
+    inode, lock = d.socket.stat().st_ino, d.socket.with_name("control.lock").stat().st_ino
+    report, until = {"answered": 0, "ended": 0, "wrong": []}, threading.Event()
+    knocking = threading.Thread(target=knock, args=(d.socket, report, until))
+    knocking.start()
+    try:
+        for _ in range(5):
+            upgrade(d)
+    finally:
+        until.set()
+        knocking.join()
+    assert not report["wrong"], report
+    assert report["answered"] > 20 and report["ended"] <= 10, report
+    assert d.socket.stat().st_ino == inode
+    assert d.socket.with_name("control.lock").stat().st_ino == lock
+    # It is still nobody else's.
+    other = run_to_end("-b", "127.0.0.1:0", "--control-socket", d.socket, Site.NAME)
+    assert other.returncode == 4 and "another instance holds it" in other.stderr
+    d.server.stop()
+    assert not d.socket.exists() and not d.socket.with_name("control.lock").exists()
+
+
+def test_what_is_known_stays_known(server, tmp_path):
+    """Jobs by their ids, crashes, counts; events are numbered on."""
+    d = Deployment(server, tmp_path)
+    d.server.expect_log("worker died .*SIGKILL")
+    assert d.reload().code == 0
+    victim = d.wait_strength(2)[1]
+    os.kill(victim, signal.SIGKILL)
+    wait_for(lambda: d.workers().get(1, victim) != victim, 10 * SLOW, "another worker")
+    requests = d.call("stats.get")["totals"]["requests"]
+    seq = d.call("events.history", limit=1)["seq"]
+    ids = {job["job"] for job in d.call("jobs.list")["jobs"]}
+    for _ in range(3):
+        upgrade(d)
+        listed = {job["job"]: job["state"] for job in d.call("jobs.list")["jobs"]}
+        assert ids < listed.keys() and set(listed.values()) == {"done"}, listed
+        ids = set(listed)
+        after = d.call("events.history")
+        assert all(e["seq"] > seq for e in after["events"]), (seq, after)
+        numbers = [e["seq"] for e in after["events"]]
+        assert numbers == sorted(set(numbers)) and after["seq"] > seq
+        assert "server.upgraded" in {e["type"] for e in after["events"]}
+        seq = after["seq"]
+    assert d.call("stats.get")["totals"]["requests"] >= requests
+    crashes = d.call("workers.get", slot=1)["crashes"]
+    assert [c["pid"] for c in crashes] == [victim] and crashes[0]["cause"] == "signal=SIGKILL"
+
+
+def test_shoalctl_follows_it(server, tmp_path):
+    """Its connection ends with the old image; it finds the new one and the job's end."""
+    d = Deployment(server, tmp_path)
+    outcome = d.shoalctl("upgrade")
+    assert outcome.code == 0 and "done" in outcome.text, outcome.text
 
 
 def test_a_binary_that_cannot_is_refused(server, tmp_path):
