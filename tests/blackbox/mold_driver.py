@@ -37,6 +37,7 @@ ROLES = {"worker": 0, "mold": 1}
 HIGH = 200  # descriptors wait here until they are put into their places
 FIRST_LISTENER = 10
 SEG_PID_OFFSET = 24
+BOARD_LINE_0 = 8
 
 
 def made(*args, env=None):
@@ -170,6 +171,7 @@ class MoldMaster:
                 }
             ],
         )
+        self.board = memfd("board", made("board"))
         self.workers = []
         self.mold = self._spawn()
 
@@ -183,7 +185,7 @@ class MoldMaster:
             memfd("seg", made("seg", 0, 0)),
             access,
             log,
-            memfd("board", made("board")),
+            os.dup(self.board),
             memfd("trace", b""),
             self.listener.fileno(),
         ]
@@ -207,15 +209,22 @@ class MoldMaster:
     def log(self):
         return self.log_path.read_text(errors="replace")
 
-    def order(self, slot, epoch, parked=0):
-        return struct.pack("=5I", slot, epoch, slot, 3, parked)
+    def accepting(self):
+        """The lines of the board whose processes take new connections."""
+        data = os.pread(self.board, os.fstat(self.board).st_size, 0)
+        flags = struct.iter_unpack("=II", data[BOARD_LINE_0:])
+        return {number for number, (accepting, _) in enumerate(flags) if accepting}
 
-    def fork(self, slot, epoch=1, parked=0, ready=True):
+    def order(self, slot, epoch, parked=0, line=None):
+        return struct.pack("=5I", slot, epoch, slot if line is None else line, 3, parked)
+
+    def fork(self, slot, epoch=1, parked=0, ready=True, line=None):
         """A new worker of the mold; waits until it is ready."""
         ours, theirs = channel()
         seg, trace = memfd("seg", made("seg", slot, epoch)), memfd("trace", b"")
         begin = time.monotonic()
-        self.mold.send("FORK", self.order(slot, epoch, parked), (theirs.fileno(), seg, trace))
+        order = self.order(slot, epoch, parked, line)
+        self.mold.send("FORK", order, (theirs.fileno(), seg, trace))
         theirs.close()
         os.close(trace)
         got = struct.unpack("=IIi", self.mold.expect("FORKED"))
@@ -263,4 +272,5 @@ class MoldMaster:
         for peer in [self.mold, *self.workers]:
             peer.finish()
         self.listener.close()
+        os.close(self.board)
         assert not shoal_harness.SANITIZER.search(self.log), self.log

@@ -60,6 +60,12 @@ def descriptors(pid):
     return found
 
 
+def mappings(pid):
+    """What the memory of a process is backed by, a line each: files, memfds, nothing."""
+    lines = Path(f"/proc/{pid}/maps").read_text().splitlines()
+    return [line.split(None, 5)[5] for line in lines if line.count(" ") > 4 and "/" in line]
+
+
 def command(pid):
     try:
         raw = Path(f"/proc/{pid}/cmdline").read_bytes()

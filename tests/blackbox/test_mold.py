@@ -4,6 +4,7 @@ SPDX-License-Identifier: MIT
 """
 
 import os
+import select
 import signal
 import struct
 import subprocess
@@ -84,6 +85,10 @@ def kinds(pid):
     return found
 
 
+def memfds_mapped(pid):
+    return sorted(name for name in procfs.mappings(pid) if name.startswith("/memfd:"))
+
+
 @pytest.mark.parametrize("launch", LAUNCHES)
 def test_workers_are_forked_and_know_who_they_are(mold, site, launch):
     master = mold("facts:app", "--threads", "2", launch=launch)
@@ -131,12 +136,60 @@ def test_a_forked_worker_has_the_descriptors_of_any_worker(facts_mold, mold):
 
 
 def test_forks_leave_nothing_in_the_mold(facts_mold):
+    pid = facts_mold.mold.pid
     facts_mold.drop(facts_mold.fork(0))
-    before = kinds(facts_mold.mold.pid)
+    before, mapped = kinds(pid), memfds_mapped(pid)
     for epoch in range(2, 12):
         facts_mold.drop(facts_mold.fork(0, epoch))
-    assert kinds(facts_mold.mold.pid) == before
-    assert procfs.children(facts_mold.mold.pid) == []
+    assert kinds(pid) == before
+    assert memfds_mapped(pid) == mapped == ["/memfd:board (deleted)"], "no worker's segment"
+    assert procfs.children(pid) == []
+
+
+def test_a_worker_maps_its_own_segment_alone(facts_mold):
+    facts_mold.fork(0)
+    second = facts_mold.fork(1)
+    assert memfds_mapped(second.pid) == ["/memfd:board (deleted)", "/memfd:seg (deleted)"]
+
+
+def test_a_worker_keeps_the_line_it_was_given(facts_mold):
+    """Two of one slot are there at once in every replacement: a line belongs to a process."""
+    facts_mold.fork(0, line=7)
+    assert facts_mold.accepting() == {7}
+    facts_mold.fork(0, epoch=2, line=3)
+    assert facts_mold.accepting() == {3, 7}
+
+
+def is_parked(master, connection):
+    """Nobody accepts, although somebody is there who answers the master."""
+    master.workers[0].send("CHECK", b"/")
+    assert struct.unpack_from("=I", master.workers[0].expect("CHECKED"))[0] == 200
+    return not master.accepting() and not select.select([connection.sock], [], [], 0)[0]
+
+
+def test_a_worker_forked_parked_waits_for_its_turn(facts_mold):
+    worker = facts_mold.fork(0, parked=1)
+    connection = facts_mold.begin()
+    assert is_parked(facts_mold, connection)
+    worker.send("RESUME")
+    assert facts_mold.end(connection)[0] == 200
+    assert facts_mold.accepting() == {0}
+
+
+def test_a_forked_worker_is_parked_and_comes_back(facts_mold):
+    worker = facts_mold.fork(0)
+    for announce in (0, 1):
+        assert facts_of(facts_mold)["pid"] == worker.pid
+        worker.send("PARK", struct.pack("=I", announce))
+        wait_for(lambda: not facts_mold.accepting(), 5 * SLOW, "it accepts no more")
+        connection = facts_mold.begin()
+        assert is_parked(facts_mold, connection)
+        worker.send("RESUME")
+        assert facts_mold.end(connection)[0] == 200
+    worker.send("PARK", struct.pack("=I", 1))
+    worker.send("DRAIN", struct.pack("=3I", 5000, 100, 0))
+    assert worker.expect("DRAINED") == b""
+    assert worker.wait() == 0
 
 
 def test_a_broken_file_on_disk_harms_no_fork(facts_mold, site):
