@@ -22,15 +22,6 @@
 #include <stdio.h>
 #include <sys/prctl.h>
 
-static void
-tell_status(const struct master *m)
-{
-	if (!m->up || m->stopping)
-		return;
-	notify_send(
-	    "STATUS=%u of %u workers ready", fleet_count_ready(&m->fleet), m->fleet.wanted);
-}
-
 const struct conf *
 master_conf(const struct master *m)
 {
@@ -54,7 +45,7 @@ on_ready(void *ctx, struct proc *p)
 		daemon_report(EXIT_STOPPED);
 		events_emit(&m->events, "server.ready", NULL);
 	}
-	tell_status(m);
+	minder_tell_status(m->minder);
 	reload_on_ready(m, p);
 	chores_on_ready(m, p);
 }
@@ -109,7 +100,7 @@ on_gone(void *ctx, struct proc *p, const char *cause)
 	minder_on_gone(m->minder, p, cause);
 	reload_on_gone(m, p);
 	chores_on_gone(m, p);
-	tell_status(m);
+	minder_tell_status(m->minder);
 }
 
 static void

@@ -3,6 +3,7 @@
 
 #include "common/log.h"
 #include "master/accept_queue.h"
+#include "master/chores.h"
 #include "master/clock.h"
 #include "master/master.h"
 #include "master/procfs.h"
@@ -14,6 +15,8 @@
 #define SELF_LATE_MS 2000 /* the master itself was stopped: nobody is hung for that */
 #define RSS_EVERY_MS 5000
 #define RSS_PER_TICK 8 /* files of /proc: 10 us each */
+#define STATUS_EVERY_MS 5000
+#define STATUS_RATE_S 10
 
 json_t *
 minder_name(const struct proc *p)
@@ -163,7 +166,54 @@ feed_history(struct minder *m, int64_t now_ms)
 		g.rss_bytes += (uint64_t)p->minded.rss_bytes;
 	}
 	minder_take(m, &snapshot);
+	m->in_hand = snapshot.sum.stats[STAT_in_flight];
 	history_feed(m->history, &snapshot.sum, &g, now_ms);
+}
+
+/* ---- For `systemctl status` ---- */
+
+static const char *
+doing(struct master *m)
+{
+	static const char *const words[JOB_KINDS] = {
+	    [JOB_RELOAD] = "reloading",
+	    [JOB_ROLLBACK] = "rolling back",
+	    [JOB_SCALE] = "scaling",
+	    [JOB_RECYCLE] = "replacing workers",
+	    [JOB_UPGRADE] = "upgrading",
+	};
+	const struct job *j = jobs_running(&m->jobs);
+
+	if (m->chores != NULL && chores_draining(m))
+		return "draining";
+	return j != NULL ? words[j->kind] : NULL;
+}
+
+void
+minder_tell_status(struct minder *m)
+{
+	struct master *master = m->master;
+	const struct notify_figures *last = &m->told;
+	struct notify_figures now;
+	int64_t now_ms = clock_ms();
+
+	if (!master->up || master->stopping)
+		return;
+	now = (struct notify_figures){
+	    .ready = fleet_count_ready(&master->fleet),
+	    .wanted = master->fleet.wanted,
+	    .generation = master->fleet.gen->number,
+	    .in_hand = m->in_hand,
+	    .per_second = history_rate(m->history, HISTORY_rps, STATUS_RATE_S),
+	    .doing = doing(master),
+	};
+	if (now.ready == last->ready && now.wanted == last->wanted &&
+	    now.generation == last->generation && now.doing == last->doing &&
+	    now_ms - m->told_ms < STATUS_EVERY_MS)
+		return;
+	m->told = now;
+	m->told_ms = now_ms;
+	notify_status(&now);
 }
 
 static void
@@ -214,6 +264,7 @@ on_tick(evutil_socket_t fd, short what, void *arg)
 	if (now_ms / 1000 != m->ticked_ms / 1000) {
 		feed_history(m, now_ms);
 		mind_queues(m);
+		minder_tell_status(m);
 	}
 	m->ticked_ms = now_ms;
 }

@@ -6,6 +6,7 @@
 #include "master/crashes.h"
 #include "master/history.h"
 #include "master/listeners.h"
+#include "master/notify.h"
 #include "master/recycler.h"
 #include "master/totals.h"
 #include "master/trace.h"
@@ -28,7 +29,10 @@ struct minder {
 	struct checker checker;
 	const struct seg **live; /* owned; room for `capacity` */
 	size_t capacity;
-	int64_t ticked_ms, awake_ms;       /* the last tick; since when on time */
+	int64_t ticked_ms, awake_ms; /* the last tick; since when on time */
+	struct notify_figures told;  /* the last that systemd was told */
+	int64_t told_ms;
+	uint64_t in_hand;                  /* requests, a second ago at most */
 	unsigned queue_max[LISTENERS_MAX]; /* longest accept queue seen */
 	bool queue_full[LISTENERS_MAX];    /* it was full a second ago */
 };
@@ -39,6 +43,9 @@ void minder_close(struct minder *m);
 /* A worker was reaped, its segment is still there: counts, crash record, events. cause as
  * report_cause(). */
 void minder_on_gone(struct minder *m, struct proc *p, const char *cause);
+/* Tells systemd how many workers are ready and the like: at once what changed about them,
+ * the rest every few seconds. */
+void minder_tell_status(struct minder *m);
 /* The numbers of now. */
 void minder_take(struct minder *m, struct totals_snapshot *out);
 /* {"slot","pid","generation","epoch"}: how every event names a worker. New reference. */

@@ -3,8 +3,11 @@
 SPDX-License-Identifier: MIT
 """
 
+import contextlib
 import os
+import re
 import signal
+import socket
 import threading
 
 import procfs
@@ -120,6 +123,51 @@ def test_shoalctl_follows_it(server, tmp_path):
     d = Deployment(server, tmp_path)
     outcome = d.shoalctl("upgrade")
     assert outcome.code == 0 and "done" in outcome.text, outcome.text
+
+
+class Systemd:
+    """Listens where the server was told that systemd does; what it was told, newest last."""
+
+    def __init__(self, server):
+        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self.sock.bind(server.env["NOTIFY_SOCKET"])
+        self.sock.setblocking(False)
+        self.told = []
+
+    def hear(self, pattern):
+        """Waits for it, beginning with what has not been waited for yet."""
+
+        def heard():
+            try:
+                while True:
+                    self.told.append(self.sock.recv(4096).decode())
+            except BlockingIOError:
+                pass
+            return next((t for t in self.told if re.search(pattern, t)), None)
+
+        found = wait_for(heard, 15 * SLOW, pattern)
+        del self.told[: self.told.index(found) + 1]
+        return found
+
+
+def test_what_systemd_is_told(server, tmp_path):
+    """STATUS= with the figures of the moment, also by the image that took over."""
+    d = Deployment(server, tmp_path)
+    systemd = Systemd(d.server)
+    with contextlib.closing(systemd.sock), Load(d.address, 4) as load:
+        busy = r"STATUS=2 of 2 workers ready, generation 1, \d+ requests in hand, [1-9]\d* per"
+        systemd.hear(busy)
+        assert d.reload().code == 0
+        systemd.hear("^RELOADING=1\nMONOTONIC_USEC=")
+        systemd.hear("^READY=1\nMAINPID=")
+        systemd.hear("STATUS=2 of 2 workers ready, generation 2, ")
+        upgrade(d)
+        systemd.hear("^RELOADING=1\nMONOTONIC_USEC=")
+        assert systemd.hear("^READY=1\n") == f"READY=1\nMAINPID={d.server.pid}"
+        systemd.hear("STATUS=2 of 2 workers ready, generation 3, ")
+        assert not load.stop()["failures"]
+        assert d.call("server.drain", timeout_s=1)["job"]
+        systemd.hear("STATUS=draining; 2 of 2")
 
 
 def test_a_binary_that_cannot_is_refused(server, tmp_path):
