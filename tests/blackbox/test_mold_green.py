@@ -18,7 +18,7 @@ from waiting import wait_for
 # Its views wait on a timer and on a socket, so that the hub has both in hand. Some hubs are
 # made by the import already: the one of the mold must not be the workers'.
 APP = """
-import os, socket, time
+import os, socket, threading
 {touch}
 loaded_by = os.getpid()
 
@@ -34,14 +34,14 @@ def wait_for_socket():
             return len(got)
 
 def app(environ, start_response):
-    time.sleep(0.02)
+    threading.Event().wait(0.02)
     body = b"%d %d %d" % (os.getpid(), loaded_by, wait_for_socket())
     start_response("200 OK", [("Content-Length", str(len(body)))])
     return [body]
 """
 TOUCH = {
-    "gevent": "import gevent; gevent.sleep(0)",
-    "eventlet": "import eventlet; eventlet.sleep(0)",
+    "gevent": "import gevent; gevent.get_hub()",
+    "eventlet": "import eventlet.hubs; eventlet.hubs.get_hub()",
 }
 
 
