@@ -265,7 +265,7 @@ conf_pyfile_load(struct conf *c, const char *path, const char *python,
 	struct pyfile f = {.c = c, .path = path, .src = {.origin = path, .python = true}};
 	AUTO_FREE char *buf = malloc(CONF_FILE_MAX);
 	json_t *answer = NULL;
-	size_t n;
+	size_t n = 0;
 	int rc = -1;
 
 	if (buf == NULL)
