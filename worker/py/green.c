@@ -274,9 +274,9 @@ green_stack(const struct call *c, size_t max)
 	char *text = frame != NULL && frame != Py_None ? calloc(1, max) : NULL;
 	size_t n = 0;
 
-	while (text != NULL && frame != NULL &&
+	while (text != NULL && frame != NULL && frame != Py_None &&
 	       append_frame(text, &n, max, (PyFrameObject *)frame)) {
-		PyObject *back = (PyObject *)PyFrame_GetBack((PyFrameObject *)frame);
+		PyObject *back = PyObject_GetAttrString(frame, "f_back");
 
 		Py_DECREF(frame);
 		frame = back;
