@@ -14,6 +14,7 @@
 #include "master/preflight.h"
 #include "master/reload.h"
 #include "master/start.h"
+#include "master/text.h"
 #include "master/upgrade.h"
 #include "master/watch.h"
 
@@ -115,7 +116,7 @@ on_overdue(void *ctx, struct proc *p, bool stuck, struct str text)
 	struct master *m = ctx;
 	json_t *data = minder_name(p);
 
-	json_object_set_new(data, "text", json_stringn(text.p, text.n));
+	json_object_set_new(data, "text", text_lines_to_json(text));
 	events_emit(&m->events, stuck ? "worker.stuck" : "worker.overdue", data);
 }
 

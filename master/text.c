@@ -3,12 +3,12 @@
 
 /* C0, DEL, and C1 in its UTF-8 form, which terminals obey, too. */
 static bool
-has_control(struct str s)
+has_control(struct str s, const char *but)
 {
 	for (size_t i = 0; i < s.n; i++) {
 		unsigned char c = (unsigned char)s.p[i];
 
-		if (c < 0x20 || c == 0x7f)
+		if ((c < 0x20 && (c == '\0' || strchr(but, c) == NULL)) || c == 0x7f)
 			return true;
 		if (c == 0xc2 && i + 1 < s.n && ((unsigned char)s.p[i + 1] & 0xe0) == 0x80)
 			return true;
@@ -16,11 +16,12 @@ has_control(struct str s)
 	return false;
 }
 
-json_t *
-text_to_json(struct str bytes)
+/* but: control characters that may stay. */
+static json_t *
+make_json(struct str bytes, const char *but)
 {
 	static const char digits[] = "0123456789abcdef";
-	json_t *v = has_control(bytes) ? NULL : json_stringn(bytes.p, bytes.n);
+	json_t *v = has_control(bytes, but) ? NULL : json_stringn(bytes.p, bytes.n);
 	char *text, *to;
 
 	if (v != NULL)
@@ -31,7 +32,7 @@ text_to_json(struct str bytes)
 	for (size_t i = 0; i < bytes.n; i++) {
 		unsigned char c = (unsigned char)bytes.p[i];
 
-		if (c >= 0x20 && c < 0x7f) {
+		if ((c >= 0x20 && c < 0x7f) || (c != '\0' && strchr(but, c) != NULL)) {
 			*to++ = (char)c;
 			continue;
 		}
@@ -43,6 +44,18 @@ text_to_json(struct str bytes)
 	v = json_stringn(text, (size_t)(to - text));
 	free(text);
 	return v;
+}
+
+json_t *
+text_to_json(struct str bytes)
+{
+	return make_json(bytes, "");
+}
+
+json_t *
+text_lines_to_json(struct str bytes)
+{
+	return make_json(bytes, "\n\t");
 }
 
 struct str

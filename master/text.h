@@ -9,5 +9,7 @@
 /* Well-formed UTF-8 without control characters stays as it is; of anything else each byte
  * outside printable ASCII becomes \xNN. New reference; NULL without memory. */
 json_t *text_to_json(struct str bytes);
+/* The same, and line ends and tabs stay. */
+json_t *text_lines_to_json(struct str bytes);
 /* The bytes of an array that may be NUL-padded. */
 struct str text_cut(const char *bytes, size_t max);

@@ -12,7 +12,7 @@
 
 struct parse {
 	json_t *threads; /* owned */
-	json_t *known;   /* owned: ids of these threads, as keys */
+	json_t *known;   /* owned: these threads by their ids */
 	json_t *stack;   /* borrowed: of the thread under way; NULL: none */
 	json_t *thread;  /* borrowed */
 };
@@ -69,15 +69,31 @@ copy_id(struct str id, char text[ID_MAX])
 	snprintf(text, ID_MAX, "0x%.*s", (int)id.n, id.p);
 }
 
-/* Each thread is in a dump once; one that comes again begins the next dump. */
 static void
-begin_dump_at_known(struct parse *p, const char *id)
+drop_thread(struct parse *p, const json_t *thread)
 {
-	if (json_object_get(p->known, id) != NULL) {
-		json_array_clear(p->threads);
-		json_object_clear(p->known);
+	for (size_t i = 0; i < json_array_size(p->threads); i++)
+		if (json_array_get(p->threads, i) == thread) {
+			json_array_remove(p->threads, i);
+			return;
+		}
+}
+
+/* Each thread is in a dump once; one that comes again begins the next dump. Only one that
+ * is just being started has its creator's id, before it in the dump and without frames. */
+static void
+make_room_for(struct parse *p, const char *id)
+{
+	const json_t *thread = json_object_get(p->known, id);
+
+	if (thread == NULL)
+		return;
+	if (json_array_size(json_object_get(thread, "stack")) == 0) {
+		drop_thread(p, thread);
+		return;
 	}
-	json_object_set_new(p->known, id, json_true());
+	json_array_clear(p->threads);
+	json_object_clear(p->known);
 }
 
 static void
@@ -85,7 +101,7 @@ add_thread(struct parse *p, const char *id, bool current, struct str name)
 {
 	json_t *thread;
 
-	begin_dump_at_known(p, id);
+	make_room_for(p, id);
 	p->thread = p->stack = NULL;
 	if (json_array_size(p->threads) >= TRACE_THREADS_MAX)
 		return;
@@ -94,6 +110,7 @@ add_thread(struct parse *p, const char *id, bool current, struct str name)
 		json_object_set_new(thread, "name", text_to_json(name));
 	if (json_array_append_new(p->threads, thread) < 0)
 		return;
+	json_object_set(p->known, id, thread);
 	p->thread = thread;
 	p->stack = json_object_get(thread, "stack");
 }

@@ -112,6 +112,14 @@ before_ready(void)
 }
 
 static void
+report_overdue(void)
+{
+	static const char text[] = "GET /caf\xe9?\xff\x1b[2J\nin \"here\"\n\tline";
+
+	(void)!msg_send(HERITAGE_CHANNEL_FD, MSG_OVERDUE, text, sizeof(text) - 1, NULL, 0);
+}
+
+static void
 finish(void)
 {
 	(void)!msg_send(HERITAGE_CHANNEL_FD, MSG_DRAINED, NULL, 0, NULL, 0);
@@ -180,6 +188,8 @@ main(void)
 		(void)!msg_send(HERITAGE_CHANNEL_FD, MSG_QUIT, "?", 1, NULL, 0);
 	}
 	(void)!msg_send(HERITAGE_CHANNEL_FD, MSG_READY, NULL, 0, NULL, 0);
+	if (asked("overdue"))
+		report_overdue();
 	if (asked("die"))
 		return 7;
 	if (asked("request"))

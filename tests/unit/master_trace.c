@@ -79,6 +79,23 @@ test_dumps(void **state)
 		expect(cases[i].text, cases[i].json);
 }
 
+/* A thread has its creator's id until it runs, and comes before it. */
+static void
+test_starting_thread(void **state)
+{
+	(void)state;
+	expect(STR("Thread 0x0001 (most recent call first):\n"
+		   "  <no Python frame>\n"
+		   "Current thread 0x0002 (most recent call first):\n"
+		   "  File \"a\", line 1 in die\n"
+		   "Thread 0x0001 (most recent call first):\n"
+		   "  File \"a\", line 2 in start\n"),
+	    "[{\"id\":\"0x2\",\"current\":true,\"stack\":["
+	    "{\"file\":\"a\",\"line\":1,\"function\":\"die\"}]},"
+	    "{\"id\":\"0x1\",\"current\":false,\"stack\":["
+	    "{\"file\":\"a\",\"line\":2,\"function\":\"start\"}]}]");
+}
+
 static void
 test_bounds(void **state)
 {
@@ -102,6 +119,27 @@ test_bounds(void **state)
 	    TRACE_FRAMES_MAX);
 	json_decref(threads);
 	free(text);
+}
+
+static void
+test_lines(void **state)
+{
+	static const struct {
+		struct str bytes;
+		const char *text;
+	} cases[] = {
+	    {STR("GET /\\xe9\n\tin \"f\"\n"), "GET /\\xe9\n\tin \"f\"\n"},
+	    {STR("GET /\xe9\nb\n"), "GET /\\xe9\nb\n"},
+	    {STR("a\0\r\n"), "a\\x00\\x0d\n"},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		json_t *v = text_lines_to_json(cases[i].bytes);
+
+		assert_string_equal(json_string_value(v), cases[i].text);
+		json_decref(v);
+	}
 }
 
 static void
@@ -139,8 +177,10 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_dumps),
+	    cmocka_unit_test(test_starting_thread),
 	    cmocka_unit_test(test_bounds),
 	    cmocka_unit_test(test_text),
+	    cmocka_unit_test(test_lines),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
