@@ -31,9 +31,11 @@ void crashes_init(struct crashes *cs);
 void crashes_finish(struct crashes *cs);
 /* Before the segment is closed. The record is borrowed until the ring has gone round; NULL
  * without memory: {"t","slot","pid","epoch","generation","cause","reason","lived_s",
- * "oom":true|false|null,"requests":[...],"requests_total","threads":[...]}. */
+ * "oom":true|false|null,"requests":[...],"requests_total","threads":[...]}. Threads are
+ * those of a fatal signal, the one it hit first; their stack also goes to the log. */
 const json_t *crashes_add(struct crashes *cs, const struct crash *c);
-/* The record without its stacks, for the event. New reference. */
+/* The record without its stacks, for the event; with the innermost twenty frames of the
+ * thread that a fatal signal hit as "stack". New reference. */
 json_t *crashes_event_data(const json_t *record);
 /* All of them, for a master that takes over; and back. What is no record is left out. New
  * reference. */

@@ -262,6 +262,64 @@ test_crash(void **state)
 }
 
 static void
+write_dump(
+    struct worker *w, const char *head, unsigned threads, unsigned current, char fill)
+{
+	char name[401] = "";
+
+	memset(name, fill, sizeof(name) - 1);
+	dprintf(w->trace_fd, "%s", head);
+	for (unsigned i = 0; i < threads; i++) {
+		dprintf(w->trace_fd, "%s 0x%x (most recent call first):\n",
+		    i == current ? "Current thread" : "Thread", i + 1);
+		for (unsigned k = 0; k < 100 && i == current; k++)
+			dprintf(w->trace_fd, "  File \"%s\", line %u in f\n", name, k);
+		dprintf(w->trace_fd, "  File \"short\", line 7 in g\n");
+	}
+}
+
+/* What is kept of the last words: those of the last fatal signal, first the thread it hit,
+ * and no more than some. */
+static void
+test_crash_stacks(void **state)
+{
+	struct worker *w = *state;
+	static struct crashes cs;
+	struct crash c = {
+	    .cause = "signal=SIGSEGV", .reason = "crashed", .trace_fd = w->trace_fd};
+	const json_t *record, *first;
+	json_t *data;
+	char *text;
+
+	crashes_init(&cs);
+	write_dump(w, "Fatal Python error: Aborted\n\n", 3, 2, 'a');
+	write_dump(w, "Fatal Python error: Segmentation fault\n\n", 5, 3, 'b');
+	record = crashes_add(&cs, &c);
+	first = json_array_get(json_object_get(record, "threads"), 0);
+	assert_string_equal(json_string_value(json_object_get(first, "id")), "0x4");
+	text = json_dumps(json_object_get(record, "threads"), JSON_COMPACT);
+	assert_null(strstr(text, "aaaa"));
+	assert_in_range(strlen(text), 10000, 24000);
+	free(text);
+	data = crashes_event_data(record);
+	assert_int_equal(json_array_size(json_object_get(data, "stack")), 20);
+	json_decref(data);
+	/* Nobody can write when KILL comes: that was something else. */
+	c.cause = "signal=SIGKILL";
+	record = crashes_add(&cs, &c);
+	assert_int_equal(json_array_size(json_object_get(record, "threads")), 0);
+	/* No Python in the thread that was hit. */
+	c.cause = "signal=SIGSEGV";
+	write_dump(w, "Fatal Python error: Segmentation fault\n\n", 2, 9, 'b');
+	record = crashes_add(&cs, &c);
+	assert_int_equal(json_array_size(json_object_get(record, "threads")), 2);
+	data = crashes_event_data(record);
+	assert_null(json_object_get(data, "stack"));
+	json_decref(data);
+	crashes_finish(&cs);
+}
+
+static void
 test_inflight_bounds(void **state)
 {
 	struct worker *w = *state;
@@ -295,6 +353,7 @@ main(void)
 	    cmocka_unit_test_setup_teardown(test_no_answer, setup, teardown),
 	    cmocka_unit_test_setup_teardown(test_forget_and_gone, setup, teardown),
 	    cmocka_unit_test_setup_teardown(test_crash, setup, teardown),
+	    cmocka_unit_test_setup_teardown(test_crash_stacks, setup, teardown),
 	    cmocka_unit_test_setup_teardown(test_inflight_bounds, setup, teardown),
 	};
 

@@ -246,7 +246,34 @@ def green_attach(library, fd, turn):
     return greenlet, getcurrent, hub.switch, watcher.stop
 
 
+def crash_register(fd):
+    """A fatal signal leaves the stacks where the master looks; an application that has turned
+    faulthandler on for itself, by environment or later, wants them elsewhere."""
+    if not faulthandler.is_enabled():
+        faulthandler.enable(file=fd, all_threads=True)
+
+
+def leave_trace_to_worker(fd):
+    """Processes the application forks must not write the worker's last words.
+
+    Something else may have the number by then: a daemon closes what it inherits.
+    """
+    ours = os.fstat(fd)
+
+    def in_child():
+        try:
+            if os.path.samestat(ours, os.fstat(fd)):
+                null = os.open(os.devnull, os.O_WRONLY)
+                os.dup2(null, fd, inheritable=False)
+                os.close(null)
+        except OSError:
+            pass
+
+    os.register_at_fork(after_in_child=in_child)
+
+
 def trace_register(signum, fd, own_signum, own_fd):
+    leave_trace_to_worker(fd)
     faulthandler.register(signum, file=fd, all_threads=True)
     faulthandler.register(own_signum, file=own_fd, all_threads=True)
 

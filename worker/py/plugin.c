@@ -16,6 +16,7 @@
 #include "worker/py/mold.h"
 #include "worker/py/sock.h"
 #include "worker/py/start_response.h"
+#include "worker/py/trace.h"
 #include "worker/py/transfer.h"
 #include "worker/py/watchdog.h"
 
@@ -67,7 +68,7 @@ load(struct state *st)
 {
 	const bool mold = st->worker->heritage.role == ROLE_MOLD;
 
-	if (load_app(st) < 0)
+	if (trace_crashes(st) < 0 || load_app(st) < 0)
 		return -1;
 	if (st->conf->reload)
 		files_tell(st);

@@ -205,6 +205,15 @@ start_thread(struct err *e)
 }
 
 int
+trace_crashes(struct state *st)
+{
+	PyObject *done = state_call_boot(st, "crash_register", "(i)", HERITAGE_TRACE_FD);
+
+	Py_XDECREF(done);
+	return done == NULL ? -1 : 0;
+}
+
+int
 trace_open(struct state *st, void (*on_asked)(void), struct err *e)
 {
 	PyObject *done;

@@ -4,6 +4,10 @@
 
 #include "worker/py/state.h"
 
+/* Before the application is loaded, with the GIL: from here on a fatal signal leaves every
+ * thread's stack in the trace file. A mold's workers inherit it with the file's number. -1
+ * with a Python exception. */
+NODISCARD int trace_crashes(struct state *st);
 /* Once per serving process, on the main thread with the GIL. on_asked runs in a signal
  * handler when the master wants a dump. */
 NODISCARD int trace_open(struct state *st, void (*on_asked)(void), struct err *e);
