@@ -8,6 +8,8 @@ import os
 import signal
 import threading
 
+import procfs
+import pytest
 from deploy import Deployment
 from load import Load, explain
 from shoal_harness import SLOW
@@ -222,3 +224,47 @@ def test_more_and_fewer_workers_under_load(server, tmp_path):
         report = load.stop()
     assert not report["failures"], explain(report)
     assert holds(lambda: len(d.workers()) == 1, 0.3)
+
+
+# ---- what waits for a way back ----
+
+UNSAFE = "import threading\nthreading.Thread(target=threading.Event().wait, daemon=True).start()"
+WAYS = {"off": ("--preload=off", ""), "unsafe": ("--preload=auto", UNSAFE)}
+
+
+def processes(d):
+    """The workers, also those that do not serve, and the memory nobody shares with them."""
+    pids = d.server.worker_pids()
+    return set(pids), sum(procfs.private_memory(pid) for pid in pids)
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_without_a_mold_the_old_workers_wait_until_nobody_needs_them(server, tmp_path, way):
+    """The way back is open while the new ones prove themselves, and is paid for no longer."""
+    option, before = WAYS[way]
+    d = Deployment(server, tmp_path, option, workers=3)
+    d.server.allow_log(EXPECTED)
+    d.site.good(before)
+    assert d.reload().code == 0
+    old = d.wait_strength(3)
+    wait_for(lambda: processes(d)[0] == set(old.values()), 5 * SLOW, "three workers, no more")
+    memory = processes(d)[1]
+    version = d.site.good(before)
+    job = d.call("reload.start", soak_s=60)["job"]
+    new = wait_for(
+        lambda: (w := d.workers()).keys() == old.keys() and w.items().isdisjoint(old.items()) and w,
+        20 * SLOW, "three new workers",
+    )
+    wait_for(lambda: d.call("server.status")["workers"]["parked"] == 3, 5 * SLOW, "old ones parked")
+    assert set(old.values()) < processes(d)[0]
+    assert {d.version() for _ in range(10)} == {version}
+    d.call("jobs.cancel", job=job)
+    assert d.shoalctl("wait", job).code == 1
+    wait_for(lambda: processes(d)[0] == set(old.values()), 5 * SLOW, "the old ones alone")
+    assert not set(new.values()) & processes(d)[0]
+    assert {d.version() for _ in range(10)} == {"v2"}
+    assert d.reload().code == 0
+    wait_for(lambda: not set(old.values()) & processes(d)[0], 5 * SLOW, "end of the old ones")
+    wait_for(lambda: len(processes(d)[0]) == 3, 5 * SLOW, "three workers, no more")
+    assert d.call("server.status")["workers"]["parked"] == 0
+    assert processes(d)[1] < memory * 1.2
