@@ -45,7 +45,8 @@ scale_look(struct chores *c)
 	if (scale_reached(f))
 		job_end(&c->m->jobs, TAKE_PTR(c->scale), JOB_DONE, NULL, NULL, STR(""));
 	else
-		job_step(&c->m->jobs, c->scale, JOB_BOOTING, NULL);
+		job_step(&c->m->jobs, c->scale,
+		    c->scale->done < f->wanted ? JOB_BOOTING : JOB_DRAINING, NULL);
 }
 
 struct job *

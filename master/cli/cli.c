@@ -100,6 +100,8 @@ cli_refused(struct cli *c, const char *method, const struct link_msg *m)
 	};
 	const json_t *error = link_msg_error(m);
 	const char *kind = value_string(error, "data.kind", "");
+	const char *message = value_string(error, "message", "refused");
+	bool named;
 	char details[SAY_MAX / 2];
 	int code = CLI_FAILED;
 
@@ -113,7 +115,8 @@ cli_refused(struct cli *c, const char *method, const struct link_msg *m)
 		json_decref(shown);
 	}
 	add_details(error, details, sizeof(details));
-	cli_say("%s: %s%s%s%s", method, value_string(error, "message", "refused"),
+	named = strncmp(message, method, strlen(method)) == 0; /* by the server */
+	cli_say("%s%s%s%s%s%s", named ? "" : method, named ? "" : ": ", message,
 	    *details ? " (" : "", details, *details ? ")" : "");
 	return code;
 }
