@@ -216,9 +216,13 @@ chores_undrain(struct master *m)
 struct job *
 chores_stop(struct master *m, int64_t graceful_ms, const struct job_by *by)
 {
+	struct job *j = jobs_running(&m->jobs);
 	const char *busy;
-	struct job *j = job_start(&m->jobs, JOB_STOP, by, NULL, &busy);
 
+	/* Asked again, perhaps because the answer was lost: no reason for more haste. */
+	if (m->stopping && graceful_ms > CHORES_FAST_MS && j != NULL && j->kind == JOB_STOP)
+		return j;
+	j = job_start(&m->jobs, JOB_STOP, by, NULL, &busy);
 	if (j != NULL)
 		job_step(&m->jobs, j, JOB_DRAINING, NULL);
 	if (graceful_ms < 0)

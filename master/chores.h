@@ -24,7 +24,9 @@ struct job *chores_drain(
 /* -1: nothing is drained. */
 NODISCARD int chores_undrain(struct master *m);
 bool chores_draining(const struct master *m);
-/* graceful_ms < 0: at once. The job is not final while the instance lives. */
+#define CHORES_FAST_MS 1000
+/* graceful_ms < 0: at once. A second stop ends a first one at once, unless it has time for
+ * itself (more than CHORES_FAST_MS). The job is not final while the instance lives. */
 struct job *chores_stop(struct master *m, int64_t graceful_ms, const struct job_by *by);
 
 /* What the fleet reports. */

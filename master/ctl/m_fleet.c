@@ -15,6 +15,7 @@ ctl_workers_scale(struct ctl_call *call)
 	struct master *m = call->master;
 	int64_t target = ctl_param_int(call, "target", 0);
 	const char *busy;
+	struct job *j;
 
 	if (ctl_has_param(call, "target") == ctl_has_param(call, "delta"))
 		return ctl_fail(call, CTL_E_INVALID_PARAMS,
@@ -29,10 +30,9 @@ ctl_workers_scale(struct ctl_call *call)
 			ctl_has_param(call, "delta") ? "delta" : "target", "expected",
 			"1 to 1024 workers"),
 		    "%lld workers: expected 1 to %d", (long long)target, FLEET_MAX);
-	return ctl_reply_job(call,
-	    chores_scale(
-		m, (unsigned)target, ctl_param_str(call, "token", NULL), &by, &busy),
-	    busy);
+	j = chores_scale(
+	    m, (unsigned)target, ctl_param_str(call, "token", NULL), &by, &busy);
+	return ctl_reply_job(call, j, busy);
 }
 
 static int
@@ -51,6 +51,7 @@ ctl_workers_recycle(struct ctl_call *call)
 	unsigned slots[FLEET_MAX];
 	size_t n = 0, i;
 	const char *busy;
+	struct job *j;
 
 	json_array_foreach((json_t *)list, i, v)
 	{
@@ -61,10 +62,9 @@ ctl_workers_recycle(struct ctl_call *call)
 	}
 	for (unsigned s = 0; list == NULL && s < m->fleet.wanted; s++)
 		slots[n++] = s;
-	return ctl_reply_job(call,
-	    chores_recycle(m, slots, n, ctl_param_ms(call, "drain_timeout_s", -1),
-		ctl_param_str(call, "token", NULL), &by, &busy),
-	    busy);
+	j = chores_recycle(m, slots, n, ctl_param_ms(call, "drain_timeout_s", -1),
+	    ctl_param_str(call, "token", NULL), &by, &busy);
+	return ctl_reply_job(call, j, busy);
 }
 
 /* The process that serves in the slot of the call; NULL: the call was answered. */

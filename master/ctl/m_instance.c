@@ -6,8 +6,6 @@
 
 #include <string.h>
 
-#define FAST_MS 1000
-
 int
 ctl_server_drain(struct ctl_call *call)
 {
@@ -40,7 +38,7 @@ grace_of_mode(const struct ctl_call *call)
 	if (strcmp(mode, "immediate") == 0)
 		return -1;
 	if (strcmp(mode, "fast") == 0)
-		return FAST_MS;
+		return CHORES_FAST_MS;
 	return ctl_param_ms(call, "timeout_s", master_conf(call->master)->graceful_timeout);
 }
 
@@ -58,13 +56,13 @@ ctl_server_upgrade(struct ctl_call *call)
 {
 	const struct job_by by = ctl_by(call);
 	const char *binary = ctl_param_str(call, "binary", NULL), *busy;
+	struct job *j;
 
 	if (binary != NULL && binary[0] != '/')
 		return ctl_fail(call, CTL_E_INVALID_PARAMS,
 		    json_pack("{s:s, s:s}", "param", "binary", "expected", "absolute path"),
 		    "binary: expected an absolute path");
-	return ctl_reply_job(call,
-	    upgrade_start(call->master, binary, ctl_param_bool(call, "check", false),
-		ctl_param_str(call, "token", NULL), &by, &busy),
-	    busy);
+	j = upgrade_start(call->master, binary, ctl_param_bool(call, "check", false),
+	    ctl_param_str(call, "token", NULL), &by, &busy);
+	return ctl_reply_job(call, j, busy);
 }
