@@ -18,6 +18,9 @@ enum stat_id {
 
 #define SEG_MAGIC 0x314c4f48535f4753ull
 #define SEG_INFLIGHT 512
+#define SEG_CODE_FIRST 100
+#define SEG_CODES 500 /* statuses 100-599 */
+#define SEG_LISTENERS 64
 
 /* state is the last thing written when an entry opens and the first when it closes. */
 enum { INFLIGHT_FREE, INFLIGHT_QUEUED, INFLIGHT_APP, INFLIGHT_SENDING };
@@ -45,6 +48,8 @@ struct seg {
 	_Atomic uint64_t stats[STAT_COUNT];
 	_Atomic uint64_t latency[HIST_BUCKETS]; /* request durations, common/hist.h */
 	_Atomic uint64_t latency_sum_us;
+	_Atomic uint64_t codes[SEG_CODES]; /* responses of status SEG_CODE_FIRST + i */
+	_Atomic uint64_t accepted[SEG_LISTENERS]; /* by listener, in the heritage's order */
 	struct seg_inflight inflight[SEG_INFLIGHT];
 };
 
@@ -74,6 +79,13 @@ static inline void
 stat_set(struct seg *s, enum stat_id id, uint64_t v)
 {
 	atomic_store_explicit(&s->stats[id], v, memory_order_relaxed);
+}
+
+/* code: 100-599. */
+static inline void
+seg_count_code(struct seg *s, unsigned code)
+{
+	counter_add(&s->codes[code - SEG_CODE_FIRST], 1);
 }
 
 static inline uint64_t

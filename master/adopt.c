@@ -106,17 +106,24 @@ adopt_control(const json_t *state, struct ctl_path *p, struct err *e)
 }
 
 static void
+read_counts(uint64_t *to, size_t n, const json_t *list)
+{
+	for (size_t i = 0; i < n; i++)
+		to[i] = (uint64_t)MAX(json_integer_value(json_array_get(list, i)), 0);
+}
+
+static void
 adopt_totals(struct totals *t, const json_t *from)
 {
-	const json_t *stats = json_object_get(from, "stats"),
-		     *latency = json_object_get(from, "latency");
+	const json_t *stats = json_object_get(from, "stats");
 
 	for (unsigned i = 0; i < STAT_COUNT; i++)
 		t->dead.stats[i] = (uint64_t)MAX(
 		    json_integer_value(json_object_get(stats, totals_fields[i].name)), 0);
-	for (unsigned i = 0; i < HIST_BUCKETS; i++)
-		t->dead.latency[i] =
-		    (uint64_t)MAX(json_integer_value(json_array_get(latency, i)), 0);
+	read_counts(t->dead.latency, HIST_BUCKETS, json_object_get(from, "latency"));
+	read_counts(t->dead_tallies.codes, SEG_CODES, json_object_get(from, "codes"));
+	read_counts(
+	    t->dead_tallies.accepted, SEG_LISTENERS, json_object_get(from, "accepted"));
 	t->dead.latency_sum_us =
 	    (uint64_t)MAX(json_integer_value(json_object_get(from, "latency_sum_us")), 0);
 	t->seq = (uint64_t)MAX(json_integer_value(json_object_get(from, "seq")), 0);

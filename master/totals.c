@@ -51,6 +51,24 @@ look(struct totals_counts *seen, const struct seg *s)
 }
 
 static void
+look_closer(struct totals_tallies *seen, const struct seg *s)
+{
+	for (size_t i = 0; i < SEG_CODES; i++)
+		seen->codes[i] = count_seen(seen->codes[i], load(&s->codes[i]));
+	for (size_t i = 0; i < SEG_LISTENERS; i++)
+		seen->accepted[i] = count_seen(seen->accepted[i], load(&s->accepted[i]));
+}
+
+static void
+add_tallies(struct totals_tallies *to, const struct totals_tallies *from)
+{
+	for (size_t i = 0; i < SEG_CODES; i++)
+		to->codes[i] = add(to->codes[i], from->codes[i]);
+	for (size_t i = 0; i < SEG_LISTENERS; i++)
+		to->accepted[i] = add(to->accepted[i], from->accepted[i]);
+}
+
+static void
 add_counts(struct totals_counts *to, const struct totals_counts *from, bool gauges)
 {
 	for (size_t i = 0; i < STAT_COUNT; i++)
@@ -110,12 +128,14 @@ void
 totals_fold(struct totals *t, const struct seg *s)
 {
 	size_t at = find(t, s, 0);
-	struct totals_counts last = {.latency_sum_us = 0};
+	struct totals_worker last = {.seg = s};
 
 	if (at < t->n)
-		last = t->workers[at]->seen;
-	look(&last, s);
-	add_counts(&t->dead, &last, false);
+		last = *t->workers[at];
+	look(&last.seen, s);
+	look_closer(&last.tallies, s);
+	add_counts(&t->dead, &last.seen, false);
+	add_tallies(&t->dead_tallies, &last.tallies);
 	if (at == t->n)
 		return;
 	free(t->workers[at]);
@@ -142,6 +162,7 @@ totals_take(
 	out->mono = seconds(CLOCK_BOOTTIME);
 	out->seq = ++t->seq;
 	out->sum = t->dead;
+	out->tallies = t->dead_tallies;
 	for (size_t i = 0; i < n; i++) {
 		size_t at = find(t, live[i], i);
 		struct totals_worker *w = at < t->n ? t->workers[at] : append(t, live[i]);
@@ -150,16 +171,18 @@ totals_take(
 		if (w == NULL)
 			continue;
 		look(&w->seen, live[i]);
+		look_closer(&w->tallies, live[i]);
 		add_counts(&out->sum, &w->seen, true);
+		add_tallies(&out->tallies, &w->tallies);
 	}
 }
 
-const struct totals_counts *
+const struct totals_worker *
 totals_of(const struct totals *t, const struct seg *s)
 {
 	size_t at = find(t, s, 0);
 
-	return at < t->n ? &t->workers[at]->seen : NULL;
+	return at < t->n ? t->workers[at] : NULL;
 }
 
 uint64_t

@@ -19,14 +19,22 @@ struct totals_counts {
 	uint64_t latency_sum_us;
 };
 
+/* Counters in more detail, which no history is kept of. */
+struct totals_tallies {
+	uint64_t codes[SEG_CODES];        /* of status SEG_CODE_FIRST + i */
+	uint64_t accepted[SEG_LISTENERS]; /* by listener */
+};
+
 /* One live worker as it was last seen: no counter of its own goes below this. */
 struct totals_worker {
 	const struct seg *seg; /* borrowed; until totals_fold */
 	struct totals_counts seen;
+	struct totals_tallies tallies;
 };
 
 struct totals {
 	struct totals_counts dead;
+	struct totals_tallies dead_tallies;
 	struct totals_worker **workers; /* owned */
 	size_t n, capacity;
 	uint64_t seq; /* of the last snapshot */
@@ -36,6 +44,7 @@ struct totals_snapshot {
 	double t;    /* Unix seconds */
 	double mono; /* CLOCK_BOOTTIME, seconds */
 	uint64_t seq;
+	struct totals_tallies tallies;
 	struct totals_counts sum; /* no number above INT64_MAX: it fits JSON's */
 };
 
@@ -48,6 +57,6 @@ void totals_fold(struct totals *t, const struct seg *s);
 void totals_take(
     struct totals *t, const struct seg *const *live, size_t n, struct totals_snapshot *out);
 /* A worker as the last snapshot saw it; NULL: it was not there yet. */
-const struct totals_counts *totals_of(const struct totals *t, const struct seg *s);
+const struct totals_worker *totals_of(const struct totals *t, const struct seg *s);
 /* How many requests a histogram holds. */
 uint64_t totals_latency_count(const uint64_t counts[HIST_BUCKETS]);

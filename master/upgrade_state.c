@@ -119,6 +119,7 @@ static json_t *
 totals_to_json(const struct totals *t)
 {
 	json_t *stats = json_object(), *latency = json_array();
+	json_t *codes = json_array(), *accepted = json_array();
 
 	for (unsigned i = 0; i < STAT_COUNT; i++)
 		json_object_set_new(stats, totals_fields[i].name,
@@ -126,9 +127,15 @@ totals_to_json(const struct totals *t)
 	for (unsigned i = 0; i < HIST_BUCKETS; i++)
 		json_array_append_new(
 		    latency, json_integer((json_int_t)t->dead.latency[i]));
-	return json_pack("{s:o, s:o, s:I, s:I}", "stats", stats, "latency", latency,
-	    "latency_sum_us", (json_int_t)t->dead.latency_sum_us, "seq",
-	    (json_int_t)t->seq);
+	for (unsigned i = 0; i < SEG_CODES; i++)
+		json_array_append_new(
+		    codes, json_integer((json_int_t)t->dead_tallies.codes[i]));
+	for (unsigned i = 0; i < SEG_LISTENERS; i++)
+		json_array_append_new(
+		    accepted, json_integer((json_int_t)t->dead_tallies.accepted[i]));
+	return json_pack("{s:o, s:o, s:o, s:o, s:I, s:I}", "stats", stats, "latency",
+	    latency, "codes", codes, "accepted", accepted, "latency_sum_us",
+	    (json_int_t)t->dead.latency_sum_us, "seq", (json_int_t)t->seq);
 }
 
 /* NULL: no control socket. */

@@ -65,26 +65,38 @@ facts_rates_10s(const struct master *m)
 }
 
 json_t *
-facts_latency(const struct master *m, const struct totals_snapshot *s, bool as_text)
+facts_latency_of(const struct facts_durations *d, bool as_text)
 {
 	static const struct {
 		const char *name;
 		double q;
 	} quantiles[] = {
 	    {"p50", 0.5}, {"p90", 0.9}, {"p99", 0.99}, {"p999", 0.999}, {"max", 1}};
-	uint64_t counts[HIST_BUCKETS];
-	double window = history_latency(m->minder->history, &s->sum, clock_ms(), counts);
-	bool any = totals_latency_count(counts) > 0;
+	bool any = totals_latency_count(d->window) > 0;
 	json_t *v = json_pack("{s:s, s:o, s:o, s:f}", "unit", "us", "count",
-	    facts_number(totals_latency_count(s->sum.latency), as_text), "sum",
-	    facts_number(s->sum.latency_sum_us, as_text), "window_s", window);
+	    facts_number(totals_latency_count(d->counts), as_text), "sum",
+	    facts_number(d->sum_us, as_text), "window_s", d->window_s);
 
 	for (size_t i = 0; i < ARRAY_LEN(quantiles); i++)
 		json_object_set_new(v, quantiles[i].name,
 		    any ? json_integer(
-			      (json_int_t)(hist_quantile(counts, quantiles[i].q) + 0.5))
+			      (json_int_t)(hist_quantile(d->window, quantiles[i].q) + 0.5))
 			: json_null());
 	return v;
+}
+
+json_t *
+facts_latency(const struct master *m, const struct totals_snapshot *s, bool as_text)
+{
+	uint64_t counts[HIST_BUCKETS];
+	const struct facts_durations d = {
+	    .counts = s->sum.latency,
+	    .sum_us = s->sum.latency_sum_us,
+	    .window = counts,
+	    .window_s = history_latency(m->minder->history, &s->sum, clock_ms(), counts),
+	};
+
+	return facts_latency_of(&d, as_text);
 }
 
 static bool

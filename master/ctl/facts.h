@@ -23,6 +23,13 @@ unsigned facts_missing(const struct master *m);
 /* Every counter by its name; quoted when `as_text`. */
 json_t *facts_counts(const uint64_t stats[STAT_COUNT], bool as_text);
 json_t *facts_number(uint64_t n, bool as_text);
+/* Durations: all there were, and those the quantiles are of. */
+struct facts_durations {
+	const uint64_t *counts, *window; /* HIST_BUCKETS; borrowed */
+	uint64_t sum_us;                 /* of counts */
+	double window_s;
+};
+json_t *facts_latency_of(const struct facts_durations *d, bool as_text);
 /* Of the last minute; count and sum of all times. */
 json_t *facts_latency(
     const struct master *m, const struct totals_snapshot *snapshot, bool as_text);

@@ -90,8 +90,10 @@ ctl_requests_inflight(struct ctl_call *call)
 
 /* ---- Listeners ---- */
 
+_Static_assert(LISTENERS_MAX <= SEG_LISTENERS, "workers count for every listener");
+
 static json_t *
-listener_to_json(const struct master *m, size_t i)
+listener_to_json(const struct master *m, size_t i, uint64_t accepted)
 {
 	const struct listener *l = &m->listeners.v[i];
 	struct accept_queue q;
@@ -99,19 +101,23 @@ listener_to_json(const struct master *m, size_t i)
 	char addr[sizeof(l->name) + 8];
 
 	snprintf(addr, sizeof(addr), "%s%s", l->is_unix ? "" : "tcp:", l->name);
-	return json_pack("{s:s, s:s, s:b, s:i, s:o, s:o, s:o}", "name", l->name, "addr",
-	    addr, "tls", m->heritage.conf.certfile != NULL, "fd", l->fd, "backlog",
+	return json_pack("{s:s, s:s, s:b, s:i, s:o, s:o, s:o, s:I}", "name", l->name,
+	    "addr", addr, "tls", m->heritage.conf.certfile != NULL, "fd", l->fd, "backlog",
 	    known ? json_integer(q.limit) : json_null(), "accept_queue",
 	    known ? json_integer(q.waiting) : json_null(), "accept_queue_max",
-	    known ? json_integer(m->minder->queue_max[i]) : json_null());
+	    known ? json_integer(m->minder->queue_max[i]) : json_null(), "accepted",
+	    (json_int_t)accepted);
 }
 
 int
 ctl_listeners_list(struct ctl_call *call)
 {
 	json_t *list = json_array();
+	struct totals_snapshot s;
 
+	minder_take(call->master->minder, &s);
 	for (size_t i = 0; i < call->master->listeners.n; i++)
-		json_array_append_new(list, listener_to_json(call->master, i));
+		json_array_append_new(
+		    list, listener_to_json(call->master, i, s.tallies.accepted[i]));
 	return ctl_reply(call, json_pack("{s:o}", "listeners", list));
 }

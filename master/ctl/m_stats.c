@@ -18,6 +18,7 @@ enum { PART_TOTALS = 1, PART_WORKERS = 2, PART_LATENCY = 4, PART_STATUS = 8 };
 struct want {
 	unsigned parts;
 	bool as_text;
+	bool by_worker;
 };
 
 static struct want
@@ -36,38 +37,71 @@ read_want(const struct ctl_call *call)
 	if (!ctl_has_param(call, "select"))
 		w.parts &= ~(unsigned)PART_WORKERS;
 	w.as_text = strcmp(ctl_param_str(call, "bigint", "number"), "string") == 0;
+	w.by_worker = strcmp(ctl_param_str(call, "by", "server"), "worker") == 0;
 	return w;
 }
 
+/* Those that occurred. */
 static json_t *
-list_workers(const struct master *m, bool as_text)
+make_status(const uint64_t codes[SEG_CODES], bool as_text)
+{
+	json_t *v = json_object();
+
+	for (int i = 0; i < SEG_CODES; i++) {
+		char name[16];
+
+		if (codes[i] == 0)
+			continue;
+		snprintf(name, sizeof(name), "%d", SEG_CODE_FIRST + i);
+		json_object_set_new(v, name, facts_number(codes[i], as_text));
+	}
+	return v;
+}
+
+/* What a worker counted, as the whole instance has it. */
+static void
+add_parts(
+    json_t *v, const struct proc *p, const struct totals_worker *w, const struct want *want)
+{
+	const struct facts_durations d = {
+	    .counts = w->seen.latency,
+	    .sum_us = w->seen.latency_sum_us,
+	    .window = w->seen.latency,
+	    .window_s = (double)proc_age_ms(p) / 1000,
+	};
+
+	if (want->parts & PART_TOTALS)
+		json_object_set_new(
+		    v, "totals", facts_counts(w->seen.stats, want->as_text));
+	if (want->parts & PART_STATUS)
+		json_object_set_new(
+		    v, "status", make_status(w->tallies.codes, want->as_text));
+	if (want->parts & PART_LATENCY)
+		json_object_set_new(v, "latency", facts_latency_of(&d, want->as_text));
+}
+
+static json_t *
+list_workers(const struct master *m, const struct want *want)
 {
 	json_t *list = json_array();
 
 	for (const struct proc *p = m->fleet.procs; p != NULL; p = p->next) {
-		const struct totals_counts *c =
+		const struct totals_worker *w =
 		    p->seg ? totals_of(&m->minder->totals, p->seg) : NULL;
 		json_t *v;
 
-		if (c == NULL)
+		if (w == NULL)
 			continue;
 		v = minder_name(p);
 		json_object_set_new(v, "state", json_string(life_name(p->state)));
-		json_object_set_new(v, "counts", facts_counts(c->stats, as_text));
+		if (want->by_worker)
+			add_parts(v, p, w, want);
+		if (want->parts & PART_WORKERS)
+			json_object_set_new(
+			    v, "counts", facts_counts(w->seen.stats, want->as_text));
 		json_array_append_new(list, v);
 	}
 	return list;
-}
-
-static json_t *
-make_status(const uint64_t stats[STAT_COUNT], bool as_text)
-{
-	return json_pack("{s:o, s:o, s:o, s:o, s:o}", "1xx",
-	    facts_number(stats[STAT_responses_1xx], as_text), "2xx",
-	    facts_number(stats[STAT_responses_2xx], as_text), "3xx",
-	    facts_number(stats[STAT_responses_3xx], as_text), "4xx",
-	    facts_number(stats[STAT_responses_4xx], as_text), "5xx",
-	    facts_number(stats[STAT_responses_5xx], as_text));
 }
 
 /* All from one pass over the segments. */
@@ -83,14 +117,18 @@ make_stats(struct master *m, const struct want *w, bool stamped)
 		json_object_set_new(v, "t", json_real(s.t));
 		json_object_set_new(v, "seq", json_integer((json_int_t)s.seq));
 	}
+	if (w->by_worker) {
+		json_object_set_new(v, "workers", list_workers(m, w));
+		return v;
+	}
 	if (w->parts & PART_TOTALS)
 		json_object_set_new(v, "totals", facts_counts(s.sum.stats, w->as_text));
 	if (w->parts & PART_STATUS)
-		json_object_set_new(v, "status", make_status(s.sum.stats, w->as_text));
+		json_object_set_new(v, "status", make_status(s.tallies.codes, w->as_text));
 	if (w->parts & PART_LATENCY)
 		json_object_set_new(v, "latency", facts_latency(m, &s, w->as_text));
 	if (w->parts & PART_WORKERS)
-		json_object_set_new(v, "workers", list_workers(m, w->as_text));
+		json_object_set_new(v, "workers", list_workers(m, w));
 	return v;
 }
 

@@ -135,6 +135,12 @@ get_cpu(const struct row *r)
 }
 
 static json_t *
+get_loop_lag(const struct row *r)
+{
+	return get_count(r, STAT_loop_lag_us);
+}
+
+static json_t *
 get_restarts(const struct row *r)
 {
 	return json_integer(r->s->restarts);
@@ -159,7 +165,7 @@ get_heartbeat_age(const struct row *r)
 		return json_null();
 	beat_ns = atomic_load_explicit(&r->p->seg->heartbeat_ns, memory_order_relaxed);
 	if (beat_ns == 0)
-		return json_null();
+		return json_null(); /* the first beat is due a second after it is ready */
 	age_ms = clock_ms() - (int64_t)(beat_ns / 1000000);
 	return json_real(age_ms > 0 ? (double)age_ms / 1000 : 0);
 }
@@ -182,6 +188,7 @@ static const struct {
     {"in_flight", get_in_flight},
     {"queued", get_queued},
     {"connections", get_connections},
+    {"loop_lag_us", get_loop_lag},
     {"rss_bytes", get_rss},
     {"cpu_s", get_cpu},
     {"restarts", get_restarts},
@@ -204,10 +211,12 @@ static json_t *
 make_row(struct ctl_call *call, const struct slot *s, const struct proc *p)
 {
 	struct row r = {.m = call->master, .s = s, .p = p};
+	const struct totals_worker *w = NULL;
 	json_t *v = json_object();
 
 	if (p != NULL && p->seg != NULL)
-		r.counts = totals_of(&r.m->minder->totals, p->seg);
+		w = totals_of(&r.m->minder->totals, p->seg);
+	r.counts = w ? &w->seen : NULL;
 	for (size_t i = 0; i < ARRAY_LEN(fields); i++)
 		if (i < FIELDS_ALWAYS || ctl_param_selects(call, "fields", fields[i].name))
 			json_object_set_new(v, fields[i].name, fields[i].get(&r));
@@ -294,15 +303,17 @@ limits_to_json(const struct proc *p)
 static void
 add_details(json_t *v, struct master *m, const struct proc *p)
 {
-	const struct totals_counts *c = totals_of(&m->minder->totals, p->seg);
+	const struct totals_worker *w = totals_of(&m->minder->totals, p->seg);
 
 	json_object_set_new(v, "pss_bytes", integer_or_null(procfs_pss(p->pid)));
 	json_object_set_new(v, "os_threads", integer_or_null(procfs_threads(p->pid)));
+	json_object_set_new(v, "threads", json_integer(p->gen->heritage.conf.threads));
+	json_object_set_new(v, "loaded_app", ctl_text(str_of(p->gen->heritage.conf.app)));
 	json_object_set_new(v, "limits", limits_to_json(p));
 	json_object_set_new(v, "forked",
 	    json_boolean(p->gen->mold != NULL && p->gen->mold->state == MOLD_PROVEN));
-	if (c != NULL)
-		json_object_set_new(v, "counts", facts_counts(c->stats, false));
+	if (w != NULL)
+		json_object_set_new(v, "counts", facts_counts(w->seen.stats, false));
 }
 
 int
@@ -326,6 +337,24 @@ ctl_workers_get(struct ctl_call *call)
 
 /* ---- Trace ---- */
 
+/* All of them, or the one that holds the GIL. */
+static json_t *
+threads_wanted(const struct ctl_call *call, json_t *threads)
+{
+	json_t *list, *one;
+	size_t i;
+
+	if (strcmp(ctl_param_str(call, "threads", "all"), "all") == 0)
+		return json_incref(threads);
+	list = json_array();
+	json_array_foreach(threads, i, one)
+	{
+		if (json_is_true(json_object_get(one, "current")))
+			json_array_append(list, one);
+	}
+	return list;
+}
+
 static void
 on_traced(void *ctx, const struct trace_result *r)
 {
@@ -337,8 +366,9 @@ on_traced(void *ctx, const struct trace_result *r)
 	else if (r->problem != NULL)
 		ctl_fail(call, CTL_E_TIMEOUT, NULL, "%s", r->problem);
 	else
-		ctl_reply(call, json_pack("{s:i, s:I, s:O}", "pid", (int)r->pid, "took_us",
-				    (json_int_t)r->took_us, "threads", r->threads));
+		ctl_reply(call, json_pack("{s:i, s:I, s:o}", "pid", (int)r->pid, "took_us",
+				    (json_int_t)r->took_us, "threads",
+				    threads_wanted(call, r->threads)));
 }
 
 static void

@@ -69,7 +69,7 @@ test_sum_survives_death(void **state)
 	assert_int_equal(s.sum.stats[STAT_requests], 7);
 	assert_int_equal(s.sum.stats[STAT_connections], 20);
 	assert_int_equal(totals_latency_count(s.sum.latency), 7);
-	assert_int_equal(totals_of(&t, live[1])->stats[STAT_requests], 3);
+	assert_int_equal(totals_of(&t, live[1])->seen.stats[STAT_requests], 3);
 	/* One that was never looked at while it lived. */
 	live[2] = make_seg(1);
 	assert_null(totals_of(&t, live[2]));
@@ -101,11 +101,18 @@ test_hostile_segment(void **state)
 	stat_add(live[1], STAT_requests, 5);
 	live[0]->latency[7] = 50;
 	assert_int_equal(take(&t, live, 2).sum.stats[STAT_requests], 105);
+	seg_count_code(live[0], 404);
+	live[0]->accepted[SEG_LISTENERS - 1] = 9;
+	(void)take(&t, live, 2);
 	live[0]->stats[STAT_requests] = 3;
 	live[0]->latency[7] = 0;
+	live[0]->codes[404 - SEG_CODE_FIRST] = 0;
+	live[0]->accepted[SEG_LISTENERS - 1] = UINT64_MAX;
 	s = take(&t, live, 2);
 	assert_int_equal(s.sum.stats[STAT_requests], 105);
 	assert_int_equal(s.sum.latency[7], 50);
+	assert_int_equal(s.tallies.codes[404 - SEG_CODE_FIRST], 1);
+	assert_int_equal(s.tallies.accepted[SEG_LISTENERS - 1], 9);
 	live[0]->stats[STAT_requests] = UINT64_MAX;
 	live[0]->stats[STAT_connections] = (uint64_t)-1;
 	s = take(&t, live, 2);
@@ -117,7 +124,10 @@ test_hostile_segment(void **state)
 	live[0]->stats[STAT_requests] = 0;
 	totals_fold(&t, live[0]);
 	totals_fold(&t, live[1]);
-	assert_true(take(&t, live, 0).sum.stats[STAT_requests] == INT64_MAX);
+	s = take(&t, live, 0);
+	assert_true(s.sum.stats[STAT_requests] == INT64_MAX);
+	assert_int_equal(s.tallies.codes[404 - SEG_CODE_FIRST], 1);
+	assert_int_equal(s.tallies.accepted[SEG_LISTENERS - 1], 9);
 	seg_close(live[0]);
 	seg_close(live[1]);
 	totals_finish(&t);

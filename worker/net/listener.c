@@ -84,6 +84,15 @@ pause_accepting(struct net *net, const char *name)
 	}
 }
 
+static void
+count_accepted(const struct listener *l)
+{
+	size_t i = (size_t)(l - l->net->listeners);
+
+	if (i < SEG_LISTENERS)
+		counter_add(&l->net->seg->accepted[i], 1);
+}
+
 /* 1: took one, 0: the queue is empty, -1: paused. */
 static int
 accept_one(struct listener *l)
@@ -98,6 +107,7 @@ accept_one(struct listener *l)
 		 * now is found out by its first read, not by a failing getpeername. */
 		addr_from_sockaddr(&peer, (struct sockaddr *)&ss, len);
 		conn_accept(l, fd, &peer, l->tls);
+		count_accepted(l);
 		l->net->share_waived = false;
 		return 1;
 	}

@@ -110,8 +110,10 @@ count_response(struct req *r)
 
 	stat_add(seg, STAT_requests, 1);
 	count_latency(seg, (r->end_ns - r->start_ns) / 1000);
-	if (r->status >= 100 && r->status < 600)
+	if (r->status >= 100 && r->status < 600) {
 		stat_add(seg, by_class[r->status / 100], 1);
+		seg_count_code(seg, r->status);
+	}
 	if (r->outcome != REQ_SENT && r->outcome != REQ_REFUSED)
 		stat_add(seg, STAT_aborted, 1);
 	stat_add(seg, STAT_in_head, n->in_head);
@@ -256,6 +258,7 @@ send_continue(struct req *r)
 	r->interim_sent = true;
 	out_push_own(r, line, sizeof(line) - 1, sizeof(line) - 1);
 	stat_add(r->net->seg, STAT_responses_1xx, 1);
+	seg_count_code(r->net->seg, 100);
 }
 
 void
