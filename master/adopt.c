@@ -10,6 +10,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 
 #define READ(obj, to, table, e) fields_read((obj), (to), (table), ARRAY_LEN(table), (e))
 
@@ -45,9 +46,8 @@ adopt_find(struct err *e)
 	return state;
 }
 
-/* A descriptor of the state must be what it is said to be. */
-static int
-take_fd(int fd, mode_t type, const char *what, struct err *e)
+int
+adopt_fd(int fd, mode_t type, const char *what, struct err *e)
 {
 	struct stat st;
 
@@ -58,6 +58,17 @@ take_fd(int fd, mode_t type, const char *what, struct err *e)
 	if (fcntl(fd, F_SETFD, FD_CLOEXEC) < 0)
 		return err_errno(e, "%s: descriptor %d", what, fd);
 	return 0;
+}
+
+/* What will be signalled and waited for; 0: there is none. */
+static int
+check_child(pid_t pid, const char *what, struct err *e)
+{
+	siginfo_t info;
+
+	if (pid == 0 || waitid(P_PID, (id_t)pid, &info, WEXITED | WNOHANG | WNOWAIT) == 0)
+		return 0;
+	return err_set(e, "%s: process %d is no child of this one", what, (int)pid);
 }
 
 int
@@ -81,28 +92,11 @@ adopt_listeners(struct listeners *ls, const json_t *all, struct err *e)
 
 		*l = (struct listener){.fd = -1};
 		if (READ(one, l, upgrade_listener_fields, e) < 0 ||
-		    take_fd(l->fd, S_IFSOCK, "listener", e) < 0)
+		    adopt_fd(l->fd, S_IFSOCK, "listener", e) < 0)
 			return -1;
 		ls->n = i + 1;
 	}
 	return 0;
-}
-
-int
-adopt_control(const json_t *state, struct ctl_path *p, struct err *e)
-{
-	const json_t *obj = json_object_get(state, "control");
-
-	*p = (struct ctl_path){.fd = -1, .lock_fd = -1, .dir_fd = -1};
-	if (obj == NULL)
-		return 1;
-	if (READ(obj, p, upgrade_control_fields, e) == 0 &&
-	    take_fd(p->fd, S_IFSOCK, "control socket", e) == 0 &&
-	    take_fd(p->lock_fd, S_IFREG, "lock of the control socket", e) == 0 &&
-	    take_fd(p->dir_fd, S_IFDIR, "directory of the control socket", e) == 0)
-		return 0;
-	p->fd = -1;
-	return -1;
 }
 
 static void
@@ -133,7 +127,7 @@ int
 adopt_instance(struct master *m, const json_t *state, struct err *e)
 {
 	if (READ(json_object_get(state, "instance"), m, upgrade_instance_fields, e) < 0 ||
-	    take_fd(m->fleet.spawn.board_fd, S_IFREG, "board", e) < 0 ||
+	    adopt_fd(m->fleet.spawn.board_fd, S_IFREG, "board", e) < 0 ||
 	    adopt_listeners(&m->listeners, json_object_get(state, "listeners"), e) < 0 ||
 	    jobs_from_json(&m->jobs, json_object_get(state, "jobs"), e) < 0)
 		return -1;
@@ -167,7 +161,8 @@ adopt_mold(struct master *m, struct generation *g, const json_t *obj, struct err
 	if (obj == NULL)
 		return 0;
 	if (READ(obj, &from, upgrade_mold_fields, e) < 0 ||
-	    take_fd(from.channel, S_IFSOCK, "mold", e) < 0)
+	    check_child(from.pid, "mold", e) < 0 ||
+	    adopt_fd(from.channel, S_IFSOCK, "mold", e) < 0)
 		return -1;
 	g->mold = mold_adopt(&m->fleet, g, &from, e);
 	return g->mold == NULL ? -1 : 0;
@@ -191,8 +186,11 @@ adopt_generation(struct master *m, struct known *k, const json_t *obj, struct er
 		return -1;
 	g->loaded_at = from.loaded_at;
 	k->v[k->n++] = g;
-	if (json_is_true(json_object_get(obj, "current")))
+	if (json_is_true(json_object_get(obj, "current"))) {
+		if (m->fleet.gen != NULL)
+			return err_set(e, "more than one generation serves");
 		m->fleet.gen = generation_ref(g);
+	}
 	return adopt_mold(m, g, json_object_get(obj, "mold"), e);
 }
 
@@ -205,9 +203,10 @@ adopt_proc(struct master *m, const struct known *k, const json_t *obj, struct er
 	struct slot *s;
 
 	if (READ(obj, &from, upgrade_proc_fields, e) < 0 ||
-	    take_fd(from.channel, S_IFSOCK, "channel", e) < 0 ||
-	    take_fd(from.seg_fd, S_IFREG, "segment", e) < 0 ||
-	    take_fd(from.trace_fd, S_IFREG, "trace", e) < 0)
+	    check_child(from.pid, "worker", e) < 0 ||
+	    adopt_fd(from.channel, S_IFSOCK, "channel", e) < 0 ||
+	    adopt_fd(from.seg_fd, S_IFREG, "segment", e) < 0 ||
+	    adopt_fd(from.trace_fd, S_IFREG, "trace", e) < 0)
 		return -1;
 	s = m->fleet.slots[from.slot];
 	if (g == NULL || s == NULL || m->fleet.lines[from.line])
@@ -295,31 +294,92 @@ adopt_continue(struct master *m)
 		reload_continue(m, upgrade);
 }
 
+/* ---- Before it is too late ---- */
+
+static int
+check_rows(const json_t *rows, const struct field *fields, size_t n, struct err *e)
+{
+	static union {
+		struct proc proc;
+		struct slot slot;
+		struct listener listener;
+	} scratch;
+	size_t i;
+	json_t *one;
+
+	json_array_foreach((json_t *)rows, i, one)
+	{
+		if (fields_read(one, &scratch, fields, n, e) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+#define ROWS(state, key, table, e)                                                         \
+	check_rows(json_object_get((state), (key)), (table), ARRAY_LEN(table), (e))
+
+static int
+check_conf(const json_t *from, struct err *e)
+{
+	struct conf conf;
+	int rc;
+
+	conf_init(&conf);
+	rc = conf_restore(&conf, json_object_get(from, "conf"), e);
+	conf_finish(&conf);
+	return rc;
+}
+
+static int
+check_generations(const json_t *rows, struct err *e)
+{
+	struct generation g;
+	struct mold mold;
+	size_t i;
+	json_t *one;
+
+	json_array_foreach((json_t *)rows, i, one)
+	{
+		const json_t *its = json_object_get(one, "mold");
+
+		if (READ(one, &g, upgrade_generation_fields, e) < 0 ||
+		    check_conf(one, e) < 0 ||
+		    (its != NULL && READ(its, &mold, upgrade_mold_fields, e) < 0))
+			return -1;
+	}
+	return 0;
+}
+
+/* Everything but descriptors and processes, which are the other image's still. */
+static int
+check_state(const json_t *state, struct err *e)
+{
+	static struct master m;
+	struct jobs jobs = {.n = 0};
+	int rc;
+
+	if (check_conf(state, e) < 0 ||
+	    READ(json_object_get(state, "instance"), &m, upgrade_instance_fields, e) < 0 ||
+	    ROWS(state, "listeners", upgrade_listener_fields, e) < 0 ||
+	    ROWS(state, "slots", upgrade_slot_fields, e) < 0 ||
+	    ROWS(state, "procs", upgrade_proc_fields, e) < 0 ||
+	    check_generations(json_object_get(state, "generations"), e) < 0)
+		return -1;
+	rc = jobs_from_json(&jobs, json_object_get(state, "jobs"), e);
+	jobs_finish(&jobs);
+	return rc;
+}
+
 int
 adopt_check(const char *fd_text)
 {
 	struct err e = {""};
 	int fd = parse_fd(fd_text);
 	json_t *state = fd < 0 ? NULL : upgrade_state_read(fd, &e);
-	struct conf conf;
-	size_t i;
-	json_t *one;
-	int rc = -1;
+	int rc = state != NULL ? check_state(state, &e) : -1;
 
 	if (fd < 0)
 		err_set(&e, "%.20s: no open descriptor", fd_text);
-	if (state != NULL) {
-		conf_init(&conf);
-		rc = conf_restore(&conf, json_object_get(state, "conf"), &e);
-		conf_finish(&conf);
-	}
-	json_array_foreach(json_object_get(state, "generations"), i, one)
-	{
-		conf_init(&conf);
-		if (rc == 0)
-			rc = conf_restore(&conf, json_object_get(one, "conf"), &e);
-		conf_finish(&conf);
-	}
 	json_decref(state);
 	if (rc != 0)
 		fprintf(stderr, "%s\n", e.text);

@@ -5,7 +5,6 @@
 #include "common/err.h"
 #include "master/job.h"
 
-struct ctl_path;
 struct master;
 struct upgrade;
 
@@ -14,6 +13,8 @@ struct upgrade;
 #define UPGRADE_CHECK_FLAG "--check-heritage"
 /* Names the state's descriptor to the binary that takes over. */
 #define UPGRADE_FD_VARIABLE "SHOAL_UPGRADE_FD"
+
+#define UPGRADE_STATE_MAX (64 << 20) /* bytes */
 
 NODISCARD int upgrade_open(struct master *m, struct err *e);
 void upgrade_close(struct master *m);
@@ -41,12 +42,12 @@ NODISCARD int upgrade_each_fd(const struct master *m, int (*change)(int fd));
 json_t *adopt_find(struct err *e);
 /* The binary's answer to UPGRADE_CHECK_FLAG: its exit code, with a sentence on stderr. */
 int adopt_check(const char *fd_text);
+/* A descriptor of the state must be of the type (S_IF...) it is said to be; -1: there is
+ * none. */
+NODISCARD int adopt_fd(int fd, mode_t type, const char *what, struct err *e);
 /* Parts of the start, in this order. */
 NODISCARD int adopt_conf(struct master *m, const json_t *state, struct err *e);
 NODISCARD int adopt_instance(struct master *m, const json_t *state, struct err *e);
 NODISCARD int adopt_fleet(struct master *m, const json_t *state, struct err *e);
-/* The control socket; only when there was one. 0: it listens as before. 1: none was left.
- */
-NODISCARD int adopt_control(const json_t *state, struct ctl_path *p, struct err *e);
 /* The loop is about to run: the upgrade's job goes on with a reload. */
 void adopt_continue(struct master *m);

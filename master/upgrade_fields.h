@@ -3,7 +3,6 @@
 #pragma once
 
 #include "common/fields.h"
-#include "master/ctl/ctl_path.h"
 #include "master/master.h"
 #include "master/mold.h"
 
@@ -70,20 +69,11 @@ static const struct field upgrade_listener_fields[] = {
     FIELD_OF(struct listener, fd, FIELD_SIGNED, 0, INT32_MAX),
     FLAG(struct listener, is_unix),
     FLAG(struct listener, made),
+    FLAG(struct listener, stored),
     TEXT(struct listener, name),
     TEXT(struct listener, path),
     NATURAL(struct listener, dev),
     NATURAL(struct listener, ino),
-};
-
-static const struct field upgrade_control_fields[] = {
-    FIELD_OF(struct ctl_path, fd, FIELD_SIGNED, 0, INT32_MAX),
-    FIELD_OF(struct ctl_path, lock_fd, FIELD_SIGNED, 0, INT32_MAX),
-    FIELD_OF(struct ctl_path, dir_fd, FIELD_SIGNED, 0, INT32_MAX),
-    TEXT(struct ctl_path, path),
-    TEXT(struct ctl_path, base),
-    NATURAL(struct ctl_path, dev),
-    NATURAL(struct ctl_path, ino),
 };
 
 static const struct field upgrade_instance_fields[] = {

@@ -11,8 +11,8 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 
-#define STATE_MAX (64 << 20)
-#define LAYOUT 1 /* of this JSON and of the messages on the channels */
+/* Of this JSON and of the messages on the channels: one more with each change of either. */
+#define LAYOUT 2
 
 /* Workers of the old binary go on: what is shared with them must be the same. */
 static json_t *
@@ -138,15 +138,6 @@ totals_to_json(const struct totals *t)
 	    (json_int_t)t->dead.latency_sum_us, "seq", (json_int_t)t->seq);
 }
 
-/* NULL: no control socket. */
-static json_t *
-control_to_json(const struct ctl *c)
-{
-	const struct ctl_path *p = ctl_socket(c);
-
-	return p != NULL ? FIELDS(p, upgrade_control_fields) : NULL;
-}
-
 static json_t *
 state_to_json(const struct master *m)
 {
@@ -157,7 +148,7 @@ state_to_json(const struct master *m)
 	    generations_to_json(m), "slots", slots_to_json(&m->fleet), "procs",
 	    procs_to_json(&m->fleet), "jobs", jobs_to_json(&m->jobs), "totals",
 	    totals_to_json(&m->minder->totals), "crashes",
-	    crashes_save(&m->minder->crashes), "control", control_to_json(m->ctl));
+	    crashes_save(&m->minder->crashes), "control", ctl_to_json(m->ctl));
 }
 
 static int
@@ -219,8 +210,12 @@ upgrade_state_read(int fd, struct err *e)
 		err_errno(e, "descriptor %d", fd);
 		return NULL;
 	}
-	if (st.st_size <= 0 || st.st_size > STATE_MAX ||
-	    (text = malloc((size_t)st.st_size)) == NULL ||
+	if (st.st_size > UPGRADE_STATE_MAX) {
+		err_set(e, "descriptor %d: a state of %lld bytes; at most %d are read", fd,
+		    (long long)st.st_size, UPGRADE_STATE_MAX);
+		return NULL;
+	}
+	if (st.st_size <= 0 || (text = malloc((size_t)st.st_size)) == NULL ||
 	    pread(fd, text, (size_t)st.st_size, 0) != st.st_size) {
 		err_set(e, "descriptor %d: no state of a master", fd);
 		return NULL;
@@ -242,13 +237,8 @@ change_one(int fd, int (*change)(int fd))
 int
 upgrade_each_fd(const struct master *m, int (*change)(int fd))
 {
-	int rc = change_one(m->fleet.spawn.board_fd, change);
-	const struct ctl_path *control = ctl_socket(m->ctl);
+	int rc = change_one(m->fleet.spawn.board_fd, change) | ctl_each_fd(m->ctl, change);
 
-	if (control != NULL)
-		rc |= change_one(control->fd, change) |
-		      change_one(control->lock_fd, change) |
-		      change_one(control->dir_fd, change);
 	for (size_t i = 0; i < m->listeners.n; i++)
 		rc |= change_one(m->listeners.v[i].fd, change);
 	for (const struct proc *p = m->fleet.procs; p != NULL; p = p->next)

@@ -3,7 +3,6 @@
 #include "common/log.h"
 #include "master/ctl/server.h"
 #include "master/master.h"
-#include "master/upgrade.h"
 
 #include <event2/event.h>
 #include <time.h>
@@ -144,10 +143,11 @@ open_events(struct ctl *c, struct err *e)
 static int
 open_path(struct ctl *c, const struct conf *conf, struct err *e)
 {
-	int rc = adopt_control(c->master->adopted, &c->path, e);
+	const json_t *left = json_object_get(c->master->adopted, "control");
+	int rc;
 
-	if (rc <= 0)
-		return rc;
+	if (left != NULL)
+		return ctl_path_adopt(&c->path, left, e);
 	rc = ctl_path_open(&c->path, conf->control_socket, conf_instance_name(conf),
 	    (mode_t)conf->control_socket_mode, e);
 
@@ -190,10 +190,23 @@ ctl_open(struct ctl **to, struct master *m, struct err *e)
 	return 0;
 }
 
-const struct ctl_path *
-ctl_socket(const struct ctl *c)
+json_t *
+ctl_to_json(const struct ctl *c)
 {
-	return c != NULL ? &c->path : NULL;
+	json_t *v = c != NULL ? json_object() : NULL;
+
+	if (v == NULL || fields_write(v, &c->path, ctl_path_fields, CTL_PATH_FIELDS) == 0)
+		return v;
+	json_decref(v);
+	return NULL;
+}
+
+int
+ctl_each_fd(const struct ctl *c, int (*change)(int fd))
+{
+	const struct ctl_path *p = c != NULL ? &c->path : NULL;
+
+	return p == NULL ? 0 : change(p->fd) | change(p->lock_fd) | change(p->dir_fd);
 }
 
 void

@@ -17,7 +17,6 @@
 
 struct ctl;
 struct ctl_conn;
-struct ctl_path;
 struct event;
 struct master;
 
@@ -27,9 +26,10 @@ NODISCARD int ctl_open(struct ctl **c, struct master *m, struct err *e);
 /* Answers what can still be written, removes the socket when it is ours. NULL is fine. */
 void ctl_close(struct ctl *c);
 
-/* The socket file, which a master that becomes another binary hands over. Borrowed; NULL:
- * there is none. */
-const struct ctl_path *ctl_socket(const struct ctl *c);
+/* The socket file, for the state of an upgrade (new reference; NULL: there is none), and
+ * its descriptors. */
+json_t *ctl_to_json(const struct ctl *c);
+NODISCARD int ctl_each_fd(const struct ctl *c, int (*change)(int fd));
 
 /* Who is at the other end, as the kernel says. */
 struct ctl_peer {

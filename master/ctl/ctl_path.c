@@ -2,6 +2,8 @@
  * it shall have, never in the place of a living one. SPDX-License-Identifier: MIT */
 #include "master/ctl/ctl_path.h"
 
+#include "master/upgrade.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -303,4 +305,30 @@ ctl_path_open(
 		if (places[i](p, name, mode, e) == 0)
 			return 0;
 	return 1;
+}
+
+#define FD(member) FIELD_OF(struct ctl_path, member, FIELD_SIGNED, 0, INT32_MAX)
+#define TEXT(member) FIELD_OF(struct ctl_path, member, FIELD_TEXT, 0, 0)
+#define NATURAL(member) FIELD_OF(struct ctl_path, member, FIELD_UNSIGNED, 0, INT64_MAX)
+
+const struct field ctl_path_fields[CTL_PATH_FIELDS] = {
+    FD(fd),
+    FD(lock_fd),
+    FD(dir_fd),
+    TEXT(path),
+    TEXT(base),
+    NATURAL(dev),
+    NATURAL(ino),
+};
+
+int
+ctl_path_adopt(struct ctl_path *p, const json_t *from, struct err *e)
+{
+	if (fields_read(from, p, ctl_path_fields, CTL_PATH_FIELDS, e) == 0 &&
+	    adopt_fd(p->fd, S_IFSOCK, "control socket", e) == 0 &&
+	    adopt_fd(p->lock_fd, S_IFREG, "lock of the control socket", e) == 0 &&
+	    adopt_fd(p->dir_fd, S_IFDIR, "directory of the control socket", e) == 0)
+		return 0;
+	*p = (struct ctl_path){.fd = -1, .lock_fd = -1, .dir_fd = -1};
+	return -1;
 }

@@ -2,7 +2,7 @@
  * SPDX-License-Identifier: MIT */
 #pragma once
 
-#include "common/err.h"
+#include "common/fields.h"
 
 #include <sys/types.h>
 #include <sys/un.h>
@@ -23,6 +23,10 @@ struct ctl_path {
  * 0: open. 1: no default place, e says why. -1: what was asked for is impossible. */
 NODISCARD int ctl_path_open(
     struct ctl_path *p, const char *path, const char *instance, mode_t mode, struct err *e);
+/* Of one that is handed over to another image of this process; adopted by that. */
+#define CTL_PATH_FIELDS 7
+extern const struct field ctl_path_fields[CTL_PATH_FIELDS];
+NODISCARD int ctl_path_adopt(struct ctl_path *p, const json_t *from, struct err *e);
 /* Removes socket and lock when they are still ours. */
 void ctl_path_close(struct ctl_path *p);
 /* "shop:app" as a file name: what is not a letter, a digit or one of "._-" becomes '_'. */
