@@ -144,6 +144,17 @@ reload_roll(struct reload *r)
 		reload_arm(r, r->params.boot_timeout_ms);
 }
 
+/* A new number in the configuration counts; one set at run time stays as long as that one
+ * does. */
+static void
+scale(struct fleet *f, const struct generation *old)
+{
+	unsigned now = (unsigned)f->gen->heritage.conf.workers;
+
+	if (now != (unsigned)old->heritage.conf.workers && now != f->wanted)
+		fleet_scale(f, now);
+}
+
 /* The new generation is the instance's from now on. */
 void
 reload_finish(struct reload *r)
@@ -158,6 +169,7 @@ reload_finish(struct reload *r)
 	fleet_set_generation(f, r->next);
 	generation_unref(r->previous);
 	r->previous = old;
+	scale(f, old);
 	if (graceful < 0)
 		graceful = r->next->heritage.conf.graceful_timeout;
 	for (struct proc *p = f->procs; p != NULL; p = p->next)

@@ -166,6 +166,24 @@ def test_what_waits_for_a_start_is_told_after_every_reload(server, tmp_path):
         assert d.server.log.count("changes with a new start only option=backlog") == count
 
 
+def test_a_new_number_of_workers_comes_with_a_reload(server, tmp_path):
+    """One set at run time stays as long as the configuration's own does not change."""
+    file = tmp_path / "shop.json"
+    file.write_text('{"workers": 1}')
+    d = deploy(server, tmp_path, "-c", file, workers=1)
+
+    def strong(count):
+        status = d.call("server.status")["workers"]
+        return status["target"] == status["ready"] == count
+
+    for configured, scaled, expected in (1, 2, 2), (3, None, 3), (1, None, 1):
+        if scaled:
+            assert d.shoalctl("scale", scaled).code == 0
+        file.write_text(f'{{"workers": {configured}}}')
+        assert d.reload().code == 0
+        wait_for(lambda n=expected: strong(n), 10 * SLOW)
+
+
 def test_reload_by_hup_under_load(server, tmp_path):
     d = deploy(server, tmp_path)
     result, report = under_load(d, lambda load: exercises.reloads(d, load, range(5), d.hup))
