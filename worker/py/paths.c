@@ -57,6 +57,8 @@ percent_decode(struct str s)
 	PyObject *text;
 	size_t n = 0;
 
+	stack[0] =
+	    '\0'; /* of nothing there is nothing to decode, which compilers don't see */
 	if (s.n > sizeof(stack)) {
 		buf = PyMem_Malloc(s.n);
 		if (buf == NULL)
