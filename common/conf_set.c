@@ -374,14 +374,16 @@ note_origin(struct conf *c, enum conf_id id, struct conf_source *src, struct err
 	return 0;
 }
 
-/* Long values are cut: the message is one line on a terminal. */
+/* Long values are cut: the message is one line on a terminal. What the environment holds
+ * may be secret, and messages go to logs and to clients of the control socket. */
 static int
 explain(enum conf_id id, const char *value, const char *origin, struct err *e)
 {
-	const char *quote = value[0] == '[' || value[0] == '{' ? "" : "\"";
+	const char *shown = id == CONF_env && strchr(value, '=') ? "..." : value;
+	const char *quote = shown[0] == '[' || shown[0] == '{' ? "" : "\"";
 
-	return err_wrap(e, "--%s %s%.80s%s%s (%s)", conf_options[id].name, quote, value,
-	    strlen(value) > 80 ? "..." : "", quote, origin ? origin : "default");
+	return err_wrap(e, "--%s %s%.80s%s%s (%s)", conf_options[id].name, quote, shown,
+	    strlen(shown) > 80 ? "..." : "", quote, origin ? origin : "default");
 }
 
 int

@@ -123,11 +123,15 @@ checker_find_place(const char *why, struct checker_place *place)
 	for (const char *at = why; (at = strchr(at, ':')) != NULL; at++) {
 		int line, column, n = 0;
 
-		if (sscanf(at, ":%6d:%6d%n", &line, &column, &n) == 2 && line > 0 &&
-		    column > 0 && at[1] != ' ') {
-			place->line = line;
-			place->column = column;
+		if (sscanf(at, ":%6d:%6d%n", &line, &column, &n) != 2 || line <= 0 ||
+		    column <= 0 || at[1] == ' ')
+			continue;
+		/* One in parentheses is it; before that a value may look like one. */
+		if (place->line != 0 && at[n] != ')')
+			continue;
+		place->line = line;
+		place->column = column;
+		if (at[n] == ')')
 			return;
-		}
 	}
 }
