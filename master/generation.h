@@ -13,7 +13,8 @@ struct generation {
 	struct heritage heritage; /* owned; what its workers are told */
 	char **env;               /* owned; their environment */
 	struct mold *mold;        /* owned; NULL: workers load the application themselves */
-	double loaded_at;         /* Unix time its first worker was ready; 0: not yet */
+	int said_fd;      /* borrowed; standard error of processes to come; 0: as ever */
+	double loaded_at; /* Unix time its first worker was ready; 0: not yet */
 };
 
 /* Takes the configuration over (conf is left empty). The rest of the heritage is copied

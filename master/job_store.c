@@ -3,6 +3,7 @@
 #include "master/job_store.h"
 
 #include "common/log.h"
+#include "master/text.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -15,10 +16,8 @@ set_text(json_t *v, const char *key, const char *text)
 {
 	if (text == NULL || *text == '\0')
 		return;
-	json_t *s = json_string(text);
-
-	/* What a process printed need not be UTF-8. */
-	json_object_set_new(v, key, s ? s : json_string("(not UTF-8)"));
+	/* What a process printed may be anything. */
+	json_object_set_new(v, key, text_lines_to_json(str_of(text)));
 }
 
 /* What an event and the whole job have in common. */

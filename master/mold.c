@@ -199,8 +199,8 @@ execute(struct mold *m, int theirs, struct err *e)
 	    title, sizeof(title), "shoal: mold [%.200s]", conf_instance_name(&h->conf));
 	f->spawn.title = title;
 	f->spawn.env = m->gen->env;
-	pid = spawn_worker(
-	    &f->spawn, &(struct spawn_fds){theirs, conf_fd, seg_fd, trace_fd}, e);
+	pid = spawn_worker(&f->spawn,
+	    &(struct spawn_fds){theirs, conf_fd, seg_fd, trace_fd, m->gen->said_fd}, e);
 	if (pid < 0)
 		return -1;
 	m->pid = pid;

@@ -117,8 +117,9 @@ execute(struct proc *p, int theirs, struct err *e)
 	    conf_instance_name(&h->conf));
 	f->spawn.title = title;
 	f->spawn.env = p->gen->env;
-	pid = spawn_worker(
-	    &f->spawn, &(struct spawn_fds){theirs, conf_fd, p->seg_fd, p->trace_fd}, e);
+	pid = spawn_worker(&f->spawn,
+	    &(struct spawn_fds){theirs, conf_fd, p->seg_fd, p->trace_fd, p->gen->said_fd},
+	    e);
 	if (pid < 0)
 		return -1;
 	p->pid = pid;

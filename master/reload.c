@@ -9,6 +9,7 @@
 #include "master/mold.h"
 #include "master/notify.h"
 #include "master/reload_job.h"
+#include "master/said.h"
 
 #include <event2/event.h>
 #include <stdio.h>
@@ -62,6 +63,32 @@ announce_end(struct reload *r, const struct job *j)
 	}
 }
 
+/* What is only tried says all it says before it ends; what stays goes on saying it. */
+static int
+hear(struct reload *r, struct err *e)
+{
+	const struct spawn_setup *s = &r->m->fleet.spawn;
+
+	if (!r->check_only)
+		return 0;
+	r->said = said_open(r->m->base, s->captured ? s->logs->error_fd : STDERR_FILENO, e);
+	if (r->said == NULL)
+		return -1;
+	r->next->said_fd = said_fd(r->said);
+	return 0;
+}
+
+static void
+stop_hearing(struct reload *r, struct job *j)
+{
+	if (r->said == NULL)
+		return;
+	if (r->next != NULL)
+		r->next->said_fd = 0;
+	j->stderr_tail = said_take(r->said);
+	said_close(TAKE_PTR(r->said));
+}
+
 void
 reload_end(struct reload *r, enum job_state state, const char *stage, const char *why,
     struct str text)
@@ -75,6 +102,7 @@ reload_end(struct reload *r, enum job_state state, const char *stage, const char
 	r->phase = RELOAD_NONE;
 	r->job = NULL;
 	r->probe = NULL;
+	stop_hearing(r, j);
 	generation_unref(TAKE_PTR(r->next));
 	keep_previous(r);
 	if (state == JOB_DONE && !r->check_only)
@@ -227,7 +255,7 @@ load_next(struct reload *r, struct conf *conf)
 
 	if (preflight_keep_started(conf, &m->heritage.conf, &e) == 0)
 		r->next = generation_create(++m->last_generation, conf, &m->heritage, &e);
-	if (r->next == NULL) {
+	if (r->next == NULL || hear(r, &e) < 0) {
 		reload_fail(r, "config", e.text, STR(""));
 		return;
 	}
@@ -441,6 +469,7 @@ reload_close(struct master *m)
 	event_free(r->soak_timer);
 	event_free(r->keep_timer);
 	preflight_finish(&r->preflight);
+	said_close(r->said);
 	generation_unref(r->next);
 	generation_unref(r->previous);
 	free(r->fail_text);

@@ -37,6 +37,7 @@ struct reload {
 	struct generation *next;     /* a reference; where this job goes */
 	struct generation *previous; /* a reference; where a rollback would go; NULL */
 	struct proc *probe;          /* borrowed; NULL: none */
+	struct said *said;           /* owned; check_only: what next writes; NULL: none */
 	struct preflight preflight;
 	struct event *timer;            /* owned: the present step's */
 	struct event *soak_timer;       /* owned: a second */

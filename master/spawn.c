@@ -91,7 +91,7 @@ raise_nofile(int64_t wanted)
 }
 
 static int
-redirect_stdio(const struct spawn_setup *s, struct err *e)
+redirect_stdio(const struct spawn_setup *s, bool is_heard, struct err *e)
 {
 	if (s->detached) {
 		AUTO_FD int null = open("/dev/null", O_RDONLY | O_CLOEXEC);
@@ -100,22 +100,25 @@ redirect_stdio(const struct spawn_setup *s, struct err *e)
 			return err_errno(e, "cannot redirect standard input");
 	}
 	if (s->captured && (dup2(HERITAGE_ERROR_FD, STDOUT_FILENO) < 0 ||
-			       dup2(HERITAGE_ERROR_FD, STDERR_FILENO) < 0))
+			       (!is_heard && dup2(HERITAGE_ERROR_FD, STDERR_FILENO) < 0)))
 		return err_errno(e, "cannot send standard output to the error log");
 	return 0;
 }
 
 static int
-run_child(const struct spawn_setup *s, struct plan *plan, pid_t master, int *channel,
-    struct err *e)
+run_child(const struct spawn_setup *s, struct plan *plan, int said, pid_t master,
+    int *channel, struct err *e)
 {
 	char *argv[] = {(char *)s->title, NULL};
 
 	reset_signals();
+	/* Before the places are filled: it may stand on one. */
+	if (said > 0 && dup2(said, STDERR_FILENO) < 0)
+		return err_errno(e, "cannot hear standard error");
 	if (place_fds(plan, e) < 0)
 		return -1;
 	*channel = HERITAGE_CHANNEL_FD;
-	if (redirect_stdio(s, e) < 0)
+	if (redirect_stdio(s, said > 0, e) < 0)
 		return -1;
 	raise_nofile(s->nofile);
 	if (s->umask >= 0)
@@ -151,7 +154,7 @@ spawn_worker(const struct spawn_setup *s, const struct spawn_fds *own, struct er
 	sigprocmask(SIG_SETMASK, &all, &before);
 	pid = fork();
 	if (pid == 0) {
-		if (run_child(s, plan, master, &channel_fd, &why) < 0)
+		if (run_child(s, plan, own->said, master, &channel_fd, &why) < 0)
 			(void)!msg_send(
 			    channel_fd, MSG_FAILED, why.text, strlen(why.text), NULL, 0);
 		_exit(EXIT_NOT_LOADED);

@@ -27,6 +27,7 @@ struct spawn_setup {
 /* The process's own descriptors, in the order of their places. */
 struct spawn_fds {
 	int channel, conf, seg, trace;
+	int said; /* its standard error; 0: as the setup says */
 };
 
 /* Forks and execs. The descriptors stay the caller's. A child that does not come to exec
