@@ -84,6 +84,12 @@ signals_open(struct signals *s, struct event_base *base, struct master *m, struc
 void
 signals_close(struct signals *s)
 {
+	sigset_t all;
+
+	/* For good: the instance has stopped, and one more order to do so must not make its
+	 * exit code a death. */
+	sigfillset(&all);
+	sigprocmask(SIG_BLOCK, &all, NULL);
 	for (size_t i = 0; i < SIGNALS_MAX; i++) {
 		if (s->events[i] != NULL)
 			event_free(s->events[i]);

@@ -43,6 +43,14 @@ def test_notifications(tmp_path, kind):
             assert sock.recv(4096) == b"STOPPING=1"
 
 
+def test_orders_to_stop_until_the_end_change_nothing_of_it():
+    """Also those that come while the master takes itself apart."""
+    for _ in range(10):
+        with Master() as m:
+            wait_for(lambda m=m: m.process.poll() is not None or m.kill(signal.SIGTERM), 10 * SLOW)
+            assert m.process.returncode == 0
+
+
 def test_no_ready_without_a_ready_worker(tmp_path):
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sock:
         sock.bind(str(tmp_path / "notify"))
