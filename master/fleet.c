@@ -36,7 +36,7 @@ fleet_start(struct fleet *f, unsigned n, struct err *e)
 	f->board = board_create(&f->spawn.board_fd, e);
 	if (f->board == NULL)
 		return -1;
-	if (strcmp(f->gen->heritage.conf.preload, "off") != 0) {
+	if (mold_is_wanted(f->gen)) {
 		f->gen->mold = mold_start(f, f->gen, e);
 		if (f->gen->mold == NULL)
 			return -1;

@@ -2,6 +2,7 @@
  * SPDX-License-Identifier: MIT */
 #include "master/mold.h"
 
+#include "common/conf_compat.h"
 #include "common/log.h"
 #include "master/clock.h"
 #include "master/fleet.h"
@@ -16,6 +17,7 @@
 
 #define END_MS 1000
 #define MESSAGES_PER_TURN 16
+#define UNSAFE "workers import the application themselves: forks would not be safe"
 
 static void
 timer_set(struct mold *m, int64_t ms)
@@ -58,9 +60,8 @@ on_msg_molded(struct mold *m, const struct msg *msg)
 	mode = m->gen->heritage.conf.preload;
 	snprintf(m->unsafe, sizeof(m->unsafe), "%.*s", (int)why.n, why.p);
 	if (why.n > 0 && strcmp(mode, "on") != 0) {
-		log_info("master",
-		    "workers import the application themselves: forks would not be safe",
-		    "generation=%u reason=\"%s\"", m->gen->number, m->unsafe);
+		log_info("master", UNSAFE, "generation=%u reason=\"%s\"", m->gen->number,
+		    m->unsafe);
 		done(m, MOLD_UNSAFE, why);
 		mold_end(m);
 		return;
@@ -205,6 +206,24 @@ execute(struct mold *m, int theirs, struct err *e)
 		return -1;
 	m->pid = pid;
 	return 0;
+}
+
+bool
+mold_is_wanted(const struct generation *g)
+{
+	const struct conf *c = &g->heritage.conf;
+	const char *green = conf_compat_green(c);
+
+	if (strcmp(c->preload, "off") == 0)
+		return false;
+	if (green == NULL || strcmp(c->preload, "on") == 0 || c->warm_up.n > 0)
+		return true;
+	/* It would import the application only to say this. */
+	log_info("master", UNSAFE,
+	    "generation=%u reason=\"--worker-class %s: its hub belongs to the process that "
+	    "made it\"",
+	    g->number, green);
+	return false;
 }
 
 /* In the fleet's list, without a process. */

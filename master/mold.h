@@ -28,6 +28,9 @@ struct mold {
 	bool refused;     /* MOLD_FAILED: the options, not the application */
 };
 
+/* Whether this generation's workers may come from a mold; says so in the log when --preload
+ * auto cannot. */
+bool mold_is_wanted(const struct generation *g);
 /* Starts the process; the generation owns the result. NULL: err. */
 NODISCARD struct mold *mold_start(struct fleet *f, struct generation *g, struct err *e);
 /* The same with a process of the master before; its channel is taken. */

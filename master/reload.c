@@ -260,7 +260,7 @@ load_next(struct reload *r, struct conf *conf)
 		return;
 	}
 	r->job->generation_to = r->next->number;
-	if (strcmp(r->next->heritage.conf.preload, "off") == 0) {
+	if (!mold_is_wanted(r->next)) {
 		reload_probe(r);
 		return;
 	}
