@@ -187,13 +187,13 @@ main(void)
 		(void)!send(HERITAGE_CHANNEL_FD, "x", 1, 0);
 		(void)!msg_send(HERITAGE_CHANNEL_FD, MSG_QUIT, "?", 1, NULL, 0);
 	}
+	if (asked("request"))
+		begin_request(); /* tests kill it as soon as it is ready */
 	(void)!msg_send(HERITAGE_CHANNEL_FD, MSG_READY, NULL, 0, NULL, 0);
 	if (asked("overdue"))
 		report_overdue();
 	if (asked("die"))
 		return 7;
-	if (asked("request"))
-		begin_request();
 	if (asked("close-channel"))
 		close(HERITAGE_CHANNEL_FD);
 	if (asked("close-channel") || asked("deaf")) {

@@ -5,7 +5,9 @@ SPDX-License-Identifier: MIT
 
 import os
 import resource
+import shutil
 import subprocess
+import tempfile
 from pathlib import Path
 
 import procfs
@@ -25,6 +27,11 @@ def pytest_configure():
             resource.setrlimit(resource.RLIMIT_NOFILE, (65536, max(hard, 65536)))
         except (ValueError, PermissionError):
             resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    # What servers and tests call the temporary directory: empty again at the end. pytest's
+    # own stays where it is, with what its last runs left for people to look at.
+    os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", tempfile.gettempdir())
+    os.environ["TMPDIR"] = tempfile.tempdir = tempfile.mkdtemp(prefix="shoal-test-")
+    os.chmod(tempfile.tempdir, 0o1777)  # some servers' workers are another user's
 
 
 def pytest_report_header():
@@ -34,6 +41,25 @@ def pytest_report_header():
 def pytest_sessionstart():
     if not Path(BINARY).exists():
         pytest.exit(f"{BINARY} is not built (SHOAL_BIN or SHOAL_BUILD choose it)", 3)
+
+
+def left_behind():
+    """What a run must not leave: processes, of which we are the reaper, and files."""
+    left = [f"process {pid}: {procfs.command(pid)}" for pid in procfs.children(os.getpid())]
+    return left + [f"file {path}" for path in sorted(Path(tempfile.tempdir).rglob("*"))]
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session):
+    session.left_behind = left_behind()
+    shutil.rmtree(tempfile.tempdir)
+    if session.left_behind and session.exitstatus == pytest.ExitCode.OK:
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def pytest_terminal_summary(terminalreporter):
+    for what in getattr(terminalreporter._session, "left_behind", []):
+        terminalreporter.write_line(f"left behind by the run: {what}", red=True)
 
 
 class Factory:

@@ -49,6 +49,8 @@ def server_environment(extra=None):
     env["PYTHONDONTWRITEBYTECODE"] = "1"
     env["PYTHONPATH"] = str(APPS)
     env["NO_COLOR"] = "1"
+    # Half of what eventlet's import takes is a resolver; no application here asks one.
+    env["EVENTLET_NO_GREENDNS"] = "yes"
     env["SHOAL_PYTHON"] = os.environ.get("SHOAL_TEST_PYTHON") or sys.executable
     if SANITIZED:
         env["SHOAL_PYTHON_LAUNCH"] = "embed"

@@ -12,7 +12,7 @@ from load import Load, explain
 from shoal_harness import SANITIZED
 from waiting import wait_for
 
-SECONDS = 4 if SANITIZED else 10
+SECONDS = 4 if SANITIZED else 6
 
 
 def deploy(server, tmp_path, *options, workers=4):
