@@ -67,6 +67,8 @@ proc_set_pid(struct proc *p, pid_t pid)
 	if (p->pid > 0)
 		return;
 	p->pid = pid;
+	if (p->state == LIFE_BOOTING)
+		proc_time_load(p);
 	if (p->kill_signal != 0)
 		kill(pid, p->kill_signal);
 }

@@ -80,6 +80,8 @@ NODISCARD int proc_tell(struct proc *p, int type, const void *payload, size_t n)
 void proc_signal(struct proc *p, int signo);
 /* The mold has said which process it is. */
 void proc_set_pid(struct proc *p, pid_t pid);
+/* Its time to load the application, --load-timeout, begins. */
+void proc_time_load(struct proc *p);
 /* waitpid's status has come: says how it ended, lets go of everything, frees it. */
 void proc_reap(struct proc *p, int status);
 /* At the end of the master. */

@@ -12,7 +12,65 @@
 #include <stdio.h>
 #include <sys/mman.h>
 
+#define FORK_MS 10000   /* a mold that forks nobody for so long hangs */
 #define ADOPTED_MS 1000 /* of a state whose time ran out while the master was changed */
+
+static void
+timer_set(struct proc *p, int64_t ms)
+{
+	struct timeval tv = {.tv_sec = ms / 1000, .tv_usec = (ms % 1000) * 1000};
+
+	if (ms > 0)
+		evtimer_add(p->timer, &tv);
+	else
+		evtimer_del(p->timer);
+}
+
+static bool
+has_mold(const struct generation *g)
+{
+	return g->mold != NULL && g->mold->state == MOLD_PROVEN;
+}
+
+/* Has its mold made another one lately? Many forks of a large process take their time. */
+static bool
+mold_moves(const struct proc *p)
+{
+	int64_t since_ms = clock_ms() - FORK_MS;
+
+	for (const struct proc *q = p->fleet->procs; q != NULL; q = q->next)
+		if (q->gen == p->gen && q->ready_ms > since_ms)
+			return true;
+	return false;
+}
+
+/* The mold was asked for this worker and has not answered. Without the mold, the worker's
+ * channel ends, and the slot starts another that imports for itself. */
+static void
+unborn(struct proc *p)
+{
+	struct mold *m = has_mold(p->gen) ? p->gen->mold : NULL;
+	static const char why[] = "the mold did not fork this worker\n";
+
+	if (m == NULL || m->pid <= 0) {
+		p->failure = STR(why);
+		proc_event(p, LIFE_EV_TIMEOUT);
+		return;
+	}
+	if (!mold_moves(p)) {
+		log_error("master", "the mold hangs, it is killed",
+		    "generation=%u pid=%d slot=%u waited=%ds", p->gen->number, (int)m->pid,
+		    p->slot, FORK_MS / 1000);
+		kill(m->pid, SIGKILL);
+	}
+	timer_set(p, FORK_MS);
+}
+
+void
+proc_time_load(struct proc *p)
+{
+	timer_set(p, p->gen->heritage.conf.load_timeout);
+}
 
 static void
 on_timer(evutil_socket_t fd, short what, void *arg)
@@ -24,6 +82,10 @@ on_timer(evutil_socket_t fd, short what, void *arg)
 	(void)what;
 	if (p->state == LIFE_EXITING && p->pid == 0) {
 		fleet_proc_lost(p->fleet, p);
+		return;
+	}
+	if (p->state == LIFE_BOOTING && p->pid == 0) {
+		unborn(p);
 		return;
 	}
 	if (p->state == LIFE_BOOTING) {
@@ -126,19 +188,11 @@ execute(struct proc *p, int theirs, struct err *e)
 	return 0;
 }
 
-static bool
-has_mold(const struct generation *g)
-{
-	return g->mold != NULL && g->mold->state == MOLD_PROVEN;
-}
-
 struct proc *
 proc_start(struct fleet *f, struct generation *g, unsigned slot, unsigned epoch,
     bool parked, struct err *e)
 {
 	struct proc *p = create(f, g, slot, epoch, e);
-	int64_t limit = g->heritage.conf.load_timeout;
-	struct timeval tv = {.tv_sec = limit / 1000, .tv_usec = (limit % 1000) * 1000};
 	int pair[2];
 
 	if (p == NULL)
@@ -154,8 +208,10 @@ proc_start(struct fleet *f, struct generation *g, unsigned slot, unsigned epoch,
 		proc_destroy(p);
 		return NULL;
 	}
-	if (limit > 0)
-		evtimer_add(p->timer, &tv);
+	if (p->pid > 0)
+		proc_time_load(p);
+	else
+		timer_set(p, FORK_MS);
 	log_debug("master", "worker started", "slot=%u pid=%d generation=%u", slot,
 	    (int)p->pid, g->number);
 	return p;
@@ -166,7 +222,7 @@ static int64_t
 time_left(const struct proc *p)
 {
 	if (p->state == LIFE_BOOTING)
-		return p->gen->heritage.conf.load_timeout;
+		return p->pid > 0 ? p->gen->heritage.conf.load_timeout : FORK_MS;
 	if (p->state == LIFE_DRAINING)
 		return MAX(p->since_ms + (int64_t)p->graceful_ms - clock_ms(), 0) +
 		       ADOPTED_MS;
@@ -177,8 +233,6 @@ struct proc *
 proc_adopt(struct fleet *f, struct generation *g, const struct proc *from, struct err *e)
 {
 	struct proc *p = malloc(sizeof(*p));
-	struct timeval tv;
-	int64_t ms;
 
 	if (p == NULL) {
 		err_set(e, "out of memory");
@@ -199,10 +253,6 @@ proc_adopt(struct fleet *f, struct generation *g, const struct proc *from, struc
 	}
 	if (from->channel >= 0)
 		proc_channel_open(p, from->channel);
-	ms = time_left(p);
-	tv.tv_sec = ms / 1000;
-	tv.tv_usec = (ms % 1000) * 1000;
-	if (ms > 0)
-		evtimer_add(p->timer, &tv);
+	timer_set(p, time_left(p));
 	return p;
 }

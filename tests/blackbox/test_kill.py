@@ -6,10 +6,12 @@ SPDX-License-Identifier: MIT
 import os
 import signal
 
+import procfs
+import pytest
 from deploy import Deployment
 from exercises import grown, kill_workers, master_size, unexplained
 from load import Load, explain
-from shoal_harness import SANITIZED
+from shoal_harness import SANITIZED, SLOW
 from waiting import wait_for
 
 SECONDS = 4 if SANITIZED else 6
@@ -56,3 +58,14 @@ def test_keep_alive_clients_of_the_other_worker_notice_nothing(server, tmp_path)
     assert report["pids"][str(survivor)] > 100
     assert set(report["kinds"]) <= {"EOF", "ECONNRESET", "short answer", "send EPIPE",
                                     "send ECONNRESET"}, explain(report)
+
+
+@pytest.mark.long
+def test_a_mold_that_hangs_is_not_waited_for(server, tmp_path):
+    d = deploy(server, tmp_path, workers=2)
+    d.server.expect_log("the mold hangs").allow_log("mold died|not loaded|while it loaded")
+    [mold] = [p for p in procfs.children(d.server.pid) if "mold" in procfs.command(p)]
+    os.kill(mold, signal.SIGSTOP)
+    os.kill(d.workers()[0], signal.SIGKILL)
+    wait_for(lambda: mold not in procfs.children(d.server.pid), 40 * SLOW)
+    d.wait_strength(2)
