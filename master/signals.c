@@ -69,6 +69,17 @@ on_signal(evutil_socket_t sig, short what, void *arg)
 }
 
 int
+signals_hold(bool hold)
+{
+	sigset_t set;
+
+	sigemptyset(&set);
+	for (size_t i = 0; i < ARRAY_LEN(meanings); i++)
+		sigaddset(&set, meanings[i].signal);
+	return sigprocmask(hold ? SIG_BLOCK : SIG_UNBLOCK, &set, NULL);
+}
+
+int
 signals_open(struct signals *s, struct event_base *base, struct master *m, struct err *e)
 {
 	_Static_assert(ARRAY_LEN(meanings) <= SIGNALS_MAX, "one event per signal");
@@ -78,7 +89,7 @@ signals_open(struct signals *s, struct event_base *base, struct master *m, struc
 			return err_set(e, "cannot handle signal %d", meanings[i].signal);
 	}
 	signal(SIGPIPE, SIG_IGN);
-	return 0;
+	return signals_hold(false) < 0 ? err_errno(e, "signals cannot be let through") : 0;
 }
 
 void

@@ -18,6 +18,9 @@
 
 #define CHECK_MS 20000
 #define AGAIN_MS 50 /* a worker or mold is just being made: it has no process id yet */
+#define HELD_TURNS                                                                         \
+	3 /* of the loop, until the last signal that was caught is acted upon              \
+	   */
 #define SAID_MAX 400
 #define CHILD_FAILED 126
 
@@ -29,6 +32,7 @@ struct upgrade {
 	pid_t pid;           /* of the binary that is asked; 0: none */
 	int said;            /* owned memfd: its stderr; -1: none */
 	struct event *timer; /* owned */
+	unsigned held;       /* turns of the loop since signals are held back */
 };
 
 static void
@@ -40,11 +44,20 @@ timer_set(struct upgrade *u, int64_t ms)
 }
 
 static void
+let_signals(struct upgrade *u)
+{
+	if (u->held > 0)
+		(void)!signals_hold(false);
+	u->held = 0;
+}
+
+static void
 finish(struct upgrade *u, enum job_state state, const char *stage, const char *why)
 {
 	struct job *j = TAKE_PTR(u->job);
 
 	evtimer_del(u->timer);
+	let_signals(u);
 	if (u->said >= 0)
 		close(TAKE_FD(u->said));
 	if (state == JOB_FAILED)
@@ -106,8 +119,23 @@ hand_over(struct upgrade *u)
 	struct master *m = u->m;
 	struct err e = {""};
 
+	if (m->stopping) {
+		finish(u, JOB_CANCELLED, "stop", "the instance stops");
+		return;
+	}
 	if (something_is_unborn(&m->fleet)) {
+		let_signals(u);
 		timer_set(u, AGAIN_MS);
+		return;
+	}
+	/* What comes from here on waits for the new image's handlers; what was caught
+	 * already would be lost with this one's. */
+	if (u->held == 0 && signals_hold(true) < 0) {
+		finish(u, JOB_FAILED, "exec", "signals cannot be held back");
+		return;
+	}
+	if (u->held++ < HELD_TURNS) {
+		timer_set(u, 1);
 		return;
 	}
 	reload_forget_previous(m);

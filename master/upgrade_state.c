@@ -11,8 +11,9 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 
-/* Of this JSON and of the messages on the channels: one more with each change of either. */
-#define LAYOUT 2
+/* Of this JSON, of the messages on the channels, of how signals are held back meanwhile:
+ * one more with each change of any. */
+#define LAYOUT 3
 
 /* Workers of the old binary go on: what is shared with them must be the same. */
 static json_t *

@@ -170,6 +170,26 @@ def test_what_systemd_is_told(server, tmp_path):
         systemd.hear("STATUS=draining; 2 of 2")
 
 
+def test_signals_wait_for_the_new_image(server, tmp_path):
+    """Between the exec and its handlers, the default of each signal would be the end."""
+    d = Deployment(server, tmp_path)
+    until = threading.Event()
+
+    def rotate():
+        while not until.wait(0.001):
+            os.kill(d.server.pid, signal.SIGUSR1)
+
+    rotating = threading.Thread(target=rotate)
+    rotating.start()
+    try:
+        for _ in range(5):
+            upgrade(d)
+    finally:
+        until.set()
+        rotating.join()
+    assert d.version() == "v1"
+
+
 def test_a_binary_that_cannot_is_refused(server, tmp_path):
     """It is asked first; the instance goes on as it was."""
     d = Deployment(server, tmp_path)
