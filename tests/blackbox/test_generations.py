@@ -20,6 +20,13 @@ EXPECTED = (
     r"|request (lost|failed)|rollback|worker cannot be started"
 )
 
+# An import that ends when the test has made the file "go".
+UNTIL_TOLD = """\
+import threading
+while not os.path.exists("go"):
+    threading.Event().wait(0.01)
+"""
+
 # ---- a broken file beside a running service ----
 
 
@@ -85,12 +92,13 @@ def test_two_reloads_by_signal_the_second_follows(server, tmp_path):
 
 def test_two_reloads_at_once_the_second_names_the_first(server, tmp_path):
     d = Deployment(server, tmp_path)
-    version = d.site.good("import threading; threading.Event().wait(1)")
+    version = d.site.good(UNTIL_TOLD)
     outcomes = []
     first = threading.Thread(target=lambda: outcomes.append(d.reload()))
     first.start()
     d.server.wait_log("reload started")
     second = d.reload()
+    (d.site.folder / "go").touch()
     first.join()
     assert outcomes[0].code == 0, outcomes[0].text
     assert second.code == 1 and "r-1" in second.text, second.text

@@ -26,18 +26,18 @@ def deploy(server, tmp_path, *options, workers=4):
 def test_a_random_worker_every_tenth_of_a_second(server, tmp_path):
     d = deploy(server, tmp_path)
     with Load(d.address, 8) as load:
-        wait_for(lambda: load.report()["requests"] > 100)
+        wait_for(lambda: load.report()["requests"] > 100, 10 * SLOW)
         before = master_size(d.server.pid)
         result = kill_workers(d, SECONDS)
         load.phase("after")
         d.wait_strength(4)
-        wait_for(lambda: load.report()["phases"]["after"]["requests"] > 100, 20)
+        wait_for(lambda: load.report()["phases"]["after"]["requests"] > 100, 20 * SLOW)
         report = load.stop()
     killed, sizes = result["killed"], result["sizes"]
     assert len(killed) >= SECONDS * 2, "a kill is no test when nobody is there to be killed"
     assert not unexplained(report, killed), explain(report)
     assert report["failures"] <= 8 * len(killed)
-    wait_for(lambda: master_size(d.server.pid)["fds"] <= before["fds"], 5, "descriptors")
+    wait_for(lambda: master_size(d.server.pid)["fds"] <= before["fds"], 5 * SLOW, "descriptors")
     assert not grown(before, sizes, master_size(d.server.pid))
 
 
@@ -45,13 +45,13 @@ def test_keep_alive_clients_of_the_other_worker_notice_nothing(server, tmp_path)
     """Two workers; only one is ever killed, and the clients of the other ask on."""
     d = deploy(server, tmp_path, workers=2)
     with Load(d.address, 8) as load:
-        wait_for(lambda: len(load.report()["pids"]) == 2, what="answers of both")
+        wait_for(lambda: len(load.report()["pids"]) == 2, 10 * SLOW, "answers of both")
         survivor = d.workers()[1]
         for number in range(3):
             victim = d.wait_strength(2)[0]
             load.phase(f"kill {number}")
             os.kill(victim, signal.SIGKILL)
-            wait_for(lambda v=victim: d.workers().get(0, v) != v, 10, "the next in slot 0")
+            wait_for(lambda v=victim: d.workers().get(0, v) != v, 10 * SLOW, "the next in slot 0")
         report = load.stop()
     assert d.workers()[1] == survivor
     assert not [f for f in report["failed"] if f["pid"] == survivor], explain(report)

@@ -65,6 +65,7 @@ def test_auto_does_not_fork_what_is_unsafe_and_says_so(server, tmp_path, kind):
     assert d.reload().code == 0
     for pid, (importer, _, _, _) in ask(d, 2).items():
         assert importer == pid, "imported by itself"
+    d.server.wait_log(SAID)
     lines = [line for line in d.server.lines if SAID in line]
     assert len(lines) == 1 and named in lines[0], lines
 
@@ -117,4 +118,4 @@ def test_a_django_worker_is_there_at_once_and_shares_its_memory(server):
         ready[way] = min(int(match[1]) for match in found if match)
         srv.stop()
     assert private["on"] <= private["off"] / 2, private
-    assert ready["on"] < 30 and ready["on"] < ready["off"] / 4, ready
+    assert ready["on"] < ready["off"] / 4, ready

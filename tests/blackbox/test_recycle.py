@@ -10,6 +10,7 @@ import signal
 
 from deploy import Deployment
 from load import Load, explain
+from shoal_harness import SLOW
 from waiting import wait_for
 
 RECYCLED = re.compile(r"worker is recycled slot=(\d+) pid=(\d+) why=(\w+)")
@@ -25,7 +26,7 @@ def test_max_requests_with_keep_alive_clients(server, tmp_path):
     with Load(d.address, 8) as load:
         wait_for(
             lambda: len(gone := recycled(d.server)) >= 20 and len({g[0] for g in gone}) == 2,
-            60, "20 recycled workers of both slots",
+            60 * SLOW, "20 recycled workers of both slots",
         )
         report = load.stop()
     assert report["failures"] == 0, explain(report)
@@ -36,7 +37,7 @@ def test_max_requests_with_keep_alive_clients(server, tmp_path):
 
 def test_max_age_one_at_a_time(server, tmp_path):
     d = Deployment(server, tmp_path, "--max-age", "1", workers=3)
-    wait_for(lambda: len(recycled(d.server)) >= 3, 20, "3 recycled workers")
+    wait_for(lambda: len(recycled(d.server)) >= 3, 20 * SLOW, "3 recycled workers")
     assert {slot for slot, _, _ in recycled(d.server)[:3]} == {"0", "1", "2"}
     order = [
         "next" if "worker ready" in line else "begin"
@@ -48,7 +49,7 @@ def test_max_age_one_at_a_time(server, tmp_path):
 
 def test_max_rss(server, tmp_path):
     d = Deployment(server, tmp_path, "--max-rss", "1M", workers=1)
-    wait_for(lambda: recycled(d.server), 20, "a recycled worker")
+    wait_for(lambda: recycled(d.server), 20 * SLOW, "a recycled worker")
     assert recycled(d.server)[0][2] == "max_rss"
 
 
@@ -63,7 +64,7 @@ def test_replacement_that_does_not_load_leaves_the_old_worker(server, tmp_path):
     # It waits longer and longer between its tries.
     assert len(recycled(d.server)) < 10
     good = d.site.good()
-    wait_for(lambda: d.version() == good, 30, "the repaired version")
+    wait_for(lambda: d.version() == good, 30 * SLOW, "the repaired version")
 
 
 def test_a_stopped_worker_is_ended_and_replaced(server, tmp_path):
@@ -74,5 +75,5 @@ def test_a_stopped_worker_is_ended_and_replaced(server, tmp_path):
     victim = d.workers()[0]
     os.kill(victim, signal.SIGSTOP)
     d.server.wait_log("worker hangs", 40)
-    wait_for(lambda: d.workers().get(0, victim) != victim, 10, "the next in slot 0")
+    wait_for(lambda: d.workers().get(0, victim) != victim, 10 * SLOW, "the next in slot 0")
     d.wait_strength(2)
