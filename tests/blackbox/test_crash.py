@@ -3,6 +3,8 @@
 SPDX-License-Identifier: MIT
 """
 
+import contextlib
+import ctypes
 import os
 import re
 from pathlib import Path
@@ -12,6 +14,8 @@ from control_client import Control, call
 from master_harness import Master
 from shoal_harness import APPS, SANITIZED, SLOW
 from waiting import wait_for
+
+PTRACE_DETACH, PTRACE_SEIZE, PTRACE_INTERRUPT, WALL = 17, 0x4206, 0x4207, 0x40000000
 
 # A sanitizer's runtime has to be first in the process, which exec of python rules out.
 LAUNCHES = ["embed"] if SANITIZED else ["embed", "exec"]
@@ -129,3 +133,53 @@ def test_any_bytes_of_an_overdue_request_are_in_the_event(tmp_path):
         data = control.until_event("worker.overdue")["data"]
     assert data["slot"] == 0
     assert data["text"] == 'GET /caf\\xe9?\\xff\\x1b[2J\nin "here"\n\tline'
+
+
+def thread_named(pid, name):
+    for task in Path(f"/proc/{pid}/task").iterdir():
+        if (task / "comm").read_text().strip() == name:
+            return int(task.name)
+    raise AssertionError(f"no thread {name}")
+
+
+@contextlib.contextmanager
+def held(tid):
+    """One thread stands still as if the kernel did not let it go on."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    for request in (PTRACE_SEIZE, PTRACE_INTERRUPT):
+        if libc.ptrace(request, tid, None, None) < 0:
+            pytest.skip(f"no ptrace here: {os.strerror(ctypes.get_errno())}")
+    os.waitpid(tid, WALL)
+    try:
+        yield
+    finally:
+        libc.ptrace(PTRACE_DETACH, tid, None, None)
+
+
+def test_stacks_come_although_the_io_thread_hangs(server, tmp_path, record):
+    path = tmp_path / "c.sock"
+    srv = server("overdue:application", "--control-socket", path, "--timeout", "0",
+                 env={"RECORD": str(record)})
+    with srv.connect() as conn:
+        conn.send(b"GET /sleep?s=4 HTTP/1.1\r\nHost: t\r\n\r\n")
+        wait_for(lambda: call(path, "requests.inflight")["requests"], what="the request")
+        with held(thread_named(srv.worker, "shoal-io")):
+            threads = call(path, "workers.trace", slot=0)["threads"]
+        functions = [x["function"] for thread in threads for x in thread["stack"]]
+        assert "sleep_long" in functions
+        assert conn.response(timeout=10 * SLOW).status == 200
+
+
+def test_only_deaths_nobody_asked_for_are_crashes(mortal):
+    """A recycled worker ends without a record; one that dies again and again is told of."""
+    srv = mortal()
+    first = srv.worker
+    call(srv.control, "workers.recycle", slots=[0])
+    (event,) = wait_for(lambda: exits(srv), 20 * SLOW, "the exit")
+    assert (event["pid"], event["expected"], event["cause"]) == (first, True, "status=0")
+    assert "requests" not in event
+    assert call(srv.control, "workers.get", slot=0)["crashes"] == []
+    os.kill(call(srv.control, "workers.get", slot=0)["pid"], 9)
+    (crash,) = crashes(srv)
+    assert crash["cause"] == "signal=SIGKILL"
+    assert [(x["pid"], x["expected"]) for x in exits(srv)][1:] == [(crash["pid"], False)]
