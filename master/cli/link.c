@@ -110,9 +110,12 @@ link_open(struct link *l, int64_t deadline, struct err *e)
 	} else if (st == LINK_REFUSED) {
 		const char *why =
 		    json_string_value(json_object_get(link_msg_error(&m), "message"));
+		const char *kind = json_string_value(
+		    json_object_get(json_object_get(link_msg_error(&m), "data"), "kind"));
 
 		err_set(e, "%s: server.hello: %s", l->path, why ? why : "refused");
-		st = LINK_TOO_OLD;
+		st = kind != NULL && strcmp(kind, "permission_denied") == 0 ? LINK_NO_ENTRY
+									    : LINK_TOO_OLD;
 	}
 	link_msg_finish(&m);
 	if (st != LINK_OK)
