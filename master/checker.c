@@ -120,6 +120,8 @@ checker_find_place(const char *why, struct checker_place *place)
 	*place = (struct checker_place){.key = ""};
 	if (strncmp(why, "--", 2) == 0)
 		copy_key(why, place->key);
+	else
+		(void)!sscanf(why, "unknown key \"%63[^\"]", place->key);
 	for (const char *at = why; (at = strchr(at, ':')) != NULL; at++) {
 		int line, column, n = 0;
 
