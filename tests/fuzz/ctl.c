@@ -2,7 +2,7 @@
  * fit the table, or refused with an error that is itself a line of JSON.
  * SPDX-License-Identifier: MIT */
 #include "master/ctl/server.h"
-#include "tests/fuzz/support.h"
+#include "tests/fuzz/check.h"
 
 static void
 check_refused(struct ctl_request *r)
