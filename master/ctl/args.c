@@ -83,6 +83,17 @@ ctl_now(void)
 	return (double)now.tv_sec + (double)(now.tv_nsec / 1000) / 1e6;
 }
 
+uint32_t
+ctl_digest(const json_t *v)
+{
+	AUTO_FREE char *text = json_dumps(v, JSON_COMPACT | JSON_SORT_KEYS);
+	uint32_t hash = 2166136261u; /* FNV-1a: tells values apart, protects nothing */
+
+	for (const char *p = text; p != NULL && *p != '\0'; p++)
+		hash = (hash ^ (unsigned char)*p) * 16777619u;
+	return hash;
+}
+
 json_t *
 ctl_text(struct str s)
 {

@@ -17,17 +17,22 @@ static int (*const handlers[CTL_METHODS])(struct ctl_call *call) = {
 
 void
 ctl_audit(struct ctl *c, const struct ctl_peer *peer, const struct ctl_method *method,
-    const char *outcome)
+    const json_t *params, const char *outcome)
 {
+	char digest[16] = "-";
+
+	if (json_object_size(params) > 0)
+		snprintf(digest, sizeof(digest), "%08x", ctl_digest(params));
 	/* Who may not cannot flood the log either; who may is written down in any case. */
 	if (peer->role >= method->role || ctl_may_log(c))
 		log_info("control", "call",
-		    "method=%s outcome=%s uid=%u pid=%d comm=\"%s\"", method->name, outcome,
-		    (unsigned)peer->uid, (int)peer->pid, peer->comm);
+		    "method=%s params=%s outcome=%s uid=%u pid=%d comm=\"%s\"",
+		    method->name, digest, outcome, (unsigned)peer->uid, (int)peer->pid,
+		    peer->comm);
 	events_emit(&c->master->events, "control.call",
-	    json_pack("{s:s, s:s, s:I, s:I, s:s}", "method", method->name, "outcome",
-		outcome, "uid", (json_int_t)peer->uid, "pid", (json_int_t)peer->pid, "comm",
-		peer->comm));
+	    json_pack("{s:s, s:s, s:s, s:I, s:I, s:s}", "method", method->name, "params",
+		digest, "outcome", outcome, "uid", (json_int_t)peer->uid, "pid",
+		(json_int_t)peer->pid, "comm", peer->comm));
 }
 
 static void
@@ -58,7 +63,7 @@ end_call(struct ctl_call *call, const char *outcome)
 	struct ctl_conn *conn = call->conn;
 
 	if (call->method->audit)
-		ctl_audit(call->ctl, &call->peer, call->method, outcome);
+		ctl_audit(call->ctl, &call->peer, call->method, call->params, outcome);
 	free_call(call);
 	conn->in_flight--;
 	ctl_conn_resume(conn);
@@ -226,7 +231,8 @@ forget(struct ctl *c, const struct ctl_conn *conn)
 		if (call->answer != NULL)
 			free(call->state);
 		if (call->method->audit)
-			ctl_audit(c, &call->peer, call->method, "client gone");
+			ctl_audit(
+			    c, &call->peer, call->method, call->params, "client gone");
 		free_call(call);
 	}
 }

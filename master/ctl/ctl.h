@@ -111,6 +111,8 @@ bool ctl_has_param(const struct ctl_call *call, const char *name);
 struct job_by ctl_by(const struct ctl_call *call);
 /* Unix time with microseconds. */
 double ctl_now(void);
+/* The same for the same value, whatever the order of its members. */
+uint32_t ctl_digest(const json_t *v);
 /* A string that may hold any bytes; what is not UTF-8 becomes '?'. */
 json_t *ctl_text(struct str s);
 

@@ -42,7 +42,8 @@ take_line(struct ctl_conn *conn, const char *line, size_t n)
 	int rc = ctl_request_parse(&r, line, n, conn->peer.role);
 
 	if (r.method != NULL && rc < 0 && r.kind == CTL_E_PERMISSION_DENIED)
-		ctl_audit(conn->ctl, &conn->peer, r.method, ctl_errors[r.kind].kind);
+		ctl_audit(conn->ctl, &conn->peer, r.method,
+		    json_object_get(r.root, "params"), ctl_errors[r.kind].kind);
 	if (r.notification && !r.broken) {
 		/* Nobody would hear how it ended. */
 		if (ctl_may_log(conn->ctl))

@@ -33,12 +33,7 @@ source_of(const struct conf *c, enum conf_id id)
 static json_t *
 revision_of(const struct master *m, const json_t *values)
 {
-	AUTO_FREE char *text = json_dumps(values, JSON_COMPACT | JSON_SORT_KEYS);
-	uint32_t hash = 2166136261u; /* FNV-1a: tells revisions apart, protects nothing */
-
-	for (const char *p = text; p != NULL && *p != '\0'; p++)
-		hash = (hash ^ (unsigned char)*p) * 16777619u;
-	return json_sprintf("c%u-%08x", m->fleet.gen->number, hash);
+	return json_sprintf("c%u-%08x", m->fleet.gen->number, ctl_digest(values));
 }
 
 int

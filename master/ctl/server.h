@@ -117,9 +117,10 @@ bool ctl_input_take(struct ctl_conn *conn);
  * outcome goes there instead of to the connection (state travels in call->state). */
 void ctl_call_run(struct ctl_conn *conn, const struct ctl_method *method, json_t *id,
     json_t *params, ctl_answer_fn *answer, void *state);
-/* A line in the log and an event: who called what, and how it ended. */
+/* A line in the log and an event: who called what with which parameters (NULL: none; only
+ * their digest, they may hold secrets), and how it ended. */
 void ctl_audit(struct ctl *c, const struct ctl_peer *peer, const struct ctl_method *method,
-    const char *outcome);
+    const json_t *params, const char *outcome);
 void ctl_calls_forget(struct ctl *c, struct ctl_conn *conn);
 void ctl_calls_finish(struct ctl *c);
 void ctl_calls_job_changed(struct ctl *c, const struct job *j);

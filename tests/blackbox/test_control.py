@@ -174,6 +174,14 @@ def test_calls_are_written_down(path, control):
     calls = [e["data"] for e in control.call("events.history", types=["control.call"])["events"]]
     mine = [c for c in calls if c["method"] == "logs.reopen" and c["pid"] == os.getpid()]
     assert mine and mine[-1]["outcome"] == "ok"
+    # Which parameters they were is not told, only whether they were the same.
+    for level in ("info", "info", "warning"):
+        control.call("logs.level", level=level)
+    control.call("logs.level", level="info")
+    calls += [e["data"] for e in control.call("events.history", types=["control.call"],
+                                              limit=4)["events"]]
+    digests = [c["params"] for c in calls[-4:]]
+    assert digests[0] == digests[1] == digests[3] != digests[2] and mine[-1]["params"] == "-"
     assert {"method": "server.stop", "outcome": "permission_denied", "uid": 4301} in [
         {k: c[k] for k in ("method", "outcome", "uid")} for c in calls]
 

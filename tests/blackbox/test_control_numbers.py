@@ -9,7 +9,7 @@ import socket
 import threading
 
 import pytest
-from control_client import Control, Failed
+from control_client import Control, Failed, call
 from load import Load
 from raw_client import request
 from shoal_harness import SLOW
@@ -339,3 +339,36 @@ def test_many_readers_get_one_consistent_pass(control):
         for reader in readers:
             reader.join()
     assert not wrong, wrong[0]
+
+
+def test_counters_outlive_an_upgrade(control):
+    """The master becomes its binary anew: same process, same numbers."""
+    server = control.server
+    server.more_descriptors = 3
+    for _ in range(3):
+        server.ask("/hello")
+    server.ask("/nothing")
+    wait_for(lambda: totals(control)["requests"] == 4, 5 * SLOW)
+    # One worker's counters are those of a dead one by then.
+    server.allow_log("worker died")
+    pids = set(server.worker_pids())
+    os.kill(min(pids), signal.SIGKILL)
+    wait_for(lambda: len(now := set(server.worker_pids())) == 2 and now != pids, 10 * SLOW)
+    before = control.call("stats.get", select=["totals", "status"])
+    accepted = control.call("listeners.list")["listeners"][0]["accepted"]
+    job = control.call("server.upgrade")["job"]
+    control.rest()
+
+    def done():
+        try:
+            return call(server.control, "jobs.get", job=job)["state"] == "done"
+        except (OSError, AssertionError):
+            return False
+
+    wait_for(done, 20 * SLOW)
+    with Control(server.control) as again:
+        after = again.call("stats.get", select=["totals", "status"])
+        assert after["status"] == before["status"] == {"200": 3, "404": 1}
+        for name in COUNTERS:
+            assert after["totals"][name] >= before["totals"][name], name
+        assert again.call("listeners.list")["listeners"][0]["accepted"] == accepted >= 4
