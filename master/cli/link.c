@@ -81,6 +81,28 @@ connect_socket(struct link *l, struct err *e)
 	return errno == EAGAIN ? LINK_TIMEOUT : LINK_NOBODY;
 }
 
+/* Why the server does not want to speak with us: too many do, we may not, or our protocol.
+ */
+static enum link_status
+hello_refused(const struct link_msg *m)
+{
+	static const struct {
+		const char *kind;
+		enum link_status st;
+	} kinds[] = {
+	    {"permission_denied", LINK_NO_ENTRY},
+	    {"overloaded", LINK_REFUSED},
+	    {"shutting_down", LINK_REFUSED},
+	};
+	const json_t *data = json_object_get(link_msg_error(m), "data");
+	const char *kind = json_string_value(json_object_get(data, "kind"));
+
+	for (size_t i = 0; kind != NULL && i < ARRAY_LEN(kinds); i++)
+		if (strcmp(kinds[i].kind, kind) == 0)
+			return kinds[i].st;
+	return LINK_TOO_OLD;
+}
+
 enum link_status
 link_open(struct link *l, int64_t deadline, struct err *e)
 {
@@ -110,12 +132,9 @@ link_open(struct link *l, int64_t deadline, struct err *e)
 	} else if (st == LINK_REFUSED) {
 		const char *why =
 		    json_string_value(json_object_get(link_msg_error(&m), "message"));
-		const char *kind = json_string_value(
-		    json_object_get(json_object_get(link_msg_error(&m), "data"), "kind"));
 
 		err_set(e, "%s: server.hello: %s", l->path, why ? why : "refused");
-		st = kind != NULL && strcmp(kind, "permission_denied") == 0 ? LINK_NO_ENTRY
-									    : LINK_TOO_OLD;
+		st = hello_refused(&m);
 	}
 	link_msg_finish(&m);
 	if (st != LINK_OK)

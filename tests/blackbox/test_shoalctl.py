@@ -107,6 +107,23 @@ def test_refused(fake, code, kind, data, exit_code, words):
     assert json.loads(done.stdout)["error"]["data"]["kind"] == kind
 
 
+@pytest.mark.parametrize(
+    ("code", "kind", "exit_code"),
+    [
+        (-32001, "permission_denied", DENIED),
+        (-32006, "overloaded", FAILED),
+        (-32007, "unsupported", TOO_OLD),
+    ],
+)
+def test_refused_at_the_door(fake, code, kind, exit_code):
+    def refuse(session, params):
+        raise Refused(code, kind, "not you")
+
+    done = fake({"server.hello": refuse}).run("ping")
+    assert done.returncode == exit_code, done.stderr
+    assert "not you" in done.stderr
+
+
 def test_no_answer_in_time(fake):
     server = fake({"server.ping": lambda session, params: None})
     done = server.run("--timeout", "0.3", "ping")
