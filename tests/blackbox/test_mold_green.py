@@ -140,5 +140,17 @@ def test_auto_lets_each_worker_import(server, tmp_path, green_library):
     """A hub belongs to the process that made it, so nothing is forked unless it is asked for."""
     d = Deployment(server, tmp_path, "-k", green_library("gevent"))
     d.server.wait_log("import the application themselves.*gevent")
+    assert procfs.children(d.server.pid) == d.server.worker_pids(), "nobody loads it for that"
     under_reload(d)
     d.server.wait_log("import the application themselves.*gevent", count=2)
+
+
+def test_auto_tries_the_warm_up_before_anybody_serves(server, tmp_path, green_library):
+    d = Deployment(server, tmp_path, "-k", green_library("gevent"), "--warm-up", "/")
+    d.server.wait_log("import the application themselves.*gevent")
+    d.server.allow_log("reload failed|application not loaded")
+    d.site.good(inside="raise RuntimeError('not today')")
+    outcome = d.reload()
+    assert outcome.code == 1 and "not today" in outcome.text, outcome.text
+    assert d.version() == "v1"
+    under_reload(d)
