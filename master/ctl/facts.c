@@ -33,6 +33,26 @@ facts_counts(const uint64_t stats[STAT_COUNT], bool as_text)
 }
 
 json_t *
+facts_stats_schema(void)
+{
+	json_t *fields = json_object(), *series = json_object();
+
+	for (unsigned i = 0; i < STAT_COUNT; i++) {
+		const struct totals_field *f = &totals_fields[i];
+
+		json_object_set_new(fields, f->name,
+		    json_pack("{s:s, s:s, s:s, s:s, s:b, s:s}", "kind",
+			f->gauge ? "gauge" : "counter", "unit", f->unit, "agg", "sum",
+			"scope", "worker", "persistent", !f->gauge, "help", f->help));
+	}
+	for (unsigned i = 0; i < HISTORY_SERIES_COUNT; i++)
+		json_object_set_new(series, history_lines[i].name,
+		    json_pack("{s:s, s:s}", "unit", history_lines[i].unit, "help",
+			history_lines[i].help));
+	return json_pack("{s:o, s:o}", "fields", fields, "series", series);
+}
+
+json_t *
 facts_totals(struct master *m)
 {
 	struct totals_snapshot s;

@@ -20,6 +20,8 @@ json_t *facts_rates_10s(const struct master *m);
 json_t *facts_alerts(const struct master *m);
 /* Slots that should have a worker and have none. */
 unsigned facts_missing(const struct master *m);
+/* {"fields","series"}: what counters and the points of the history mean. */
+json_t *facts_stats_schema(void);
 /* Every counter by its name; quoted when `as_text`. */
 json_t *facts_counts(const uint64_t stats[STAT_COUNT], bool as_text);
 json_t *facts_number(uint64_t n, bool as_text);

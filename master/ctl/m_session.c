@@ -1,4 +1,5 @@
 /* session.whoami and lower, schema.get. SPDX-License-Identifier: MIT */
+#include "master/ctl/facts.h"
 #include "master/ctl/server.h"
 
 #include <stdio.h>
@@ -126,8 +127,9 @@ whole_schema(void)
 		    errors, json_pack("{s:i, s:s, s:i, s:s}", "code", ctl_errors[i].code,
 				"kind", ctl_errors[i].kind, "http", ctl_errors[i].http,
 				"data", ctl_errors[i].data));
-	return json_pack("{s:i, s:i, s:o, s:o, s:o}", "api", CTL_API, "minor", CTL_MINOR,
-	    "methods", methods, "events", events, "errors", errors);
+	return json_pack("{s:i, s:i, s:o, s:o, s:o, s:o}", "api", CTL_API, "minor",
+	    CTL_MINOR, "methods", methods, "events", events, "errors", errors, "stats",
+	    facts_stats_schema());
 }
 
 int

@@ -143,21 +143,7 @@ ctl_stats_get(struct ctl_call *call)
 int
 ctl_stats_schema(struct ctl_call *call)
 {
-	json_t *fields = json_object(), *series = json_object();
-
-	for (unsigned i = 0; i < STAT_COUNT; i++) {
-		const struct totals_field *f = &totals_fields[i];
-
-		json_object_set_new(fields, f->name,
-		    json_pack("{s:s, s:s, s:s, s:s, s:b, s:s}", "kind",
-			f->gauge ? "gauge" : "counter", "unit", f->unit, "agg", "sum",
-			"scope", "worker", "persistent", !f->gauge, "help", f->help));
-	}
-	for (unsigned i = 0; i < HISTORY_SERIES_COUNT; i++)
-		json_object_set_new(series, history_lines[i].name,
-		    json_pack("{s:s, s:s}", "unit", history_lines[i].unit, "help",
-			history_lines[i].help));
-	return ctl_reply(call, json_pack("{s:o, s:o}", "fields", fields, "series", series));
+	return ctl_reply(call, facts_stats_schema());
 }
 
 /* ---- Subscription ---- */

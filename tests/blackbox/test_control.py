@@ -148,6 +148,7 @@ def test_every_method_is_described(control):
         assert control.call("schema.get", method=method["method"]) == method
         assert method["help"] and method["params"]["additionalProperties"] is False
     assert "reload.done" in {e["type"] for e in schema["events"]}
+    assert schema["stats"] == control.call("stats.schema")
     assert {"parse", "busy", "job_failed"} <= {e["kind"] for e in schema["errors"]}
 
 
