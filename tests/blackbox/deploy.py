@@ -38,6 +38,7 @@ def application(environ, start_response):
 BROKEN = {
     "syntax error": ("def (:", "pass", r"SyntaxError: "),
     "import error": ("import no_such_module", "pass", r"No module named 'no_such_module'"),
+    "surrogates": ("raise RuntimeError('no \\udcff')", "pass", r"RuntimeError: no \\udcff"),
     "exception": ("raise RuntimeError('not today')", "pass", r"RuntimeError: not today"),
     "exit in import": ("os._exit(9)", "pass", r"status=9|exit(ed)?.*\b9\b|ended while"),
     "crash in import": ("os.abort()", "pass", r"SIGABRT"),

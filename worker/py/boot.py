@@ -29,14 +29,18 @@ class LoadError(Exception):
 def format_exception(kind, value, tb):
     if value is not None and not isinstance(value, BaseException):
         value = None
-    lines = traceback.TracebackException(kind, value, tb).format()
-    return "".join(lines)
+    return printable("".join(traceback.TracebackException(kind, value, tb).format()))
+
+
+def printable(text):
+    """As UTF-8 can hold it: names of files may have bytes that decode to lone surrogates."""
+    return text.encode("utf-8", "backslashreplace").decode()
 
 
 def describe_failure(kind, value, tb):
     """The whole text of a failed load: a sentence alone if it is one of ours."""
     if getattr(value, "shoal_says", False) is True:
-        return str(value)
+        return printable(str(value))
     return format_exception(kind, value, tb)
 
 
