@@ -383,5 +383,7 @@ adopt_check(const char *fd_text)
 	json_decref(state);
 	if (rc != 0)
 		fprintf(stderr, "%s\n", e.text);
+	else
+		puts(UPGRADE_CHECK_YES);
 	return rc == 0 ? EXIT_STOPPED : EXIT_CONFIG;
 }

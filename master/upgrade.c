@@ -235,6 +235,21 @@ read_said(int fd, int status, char *why, size_t max)
 		    WTERMSIG(status), WTERMSIG(status) == SIGKILL ? " (too slow)" : "");
 }
 
+/* Success alone proves nothing: most programs ignore what they do not understand. */
+static bool
+says_yes(int fd, int status, char *why, size_t max)
+{
+	const bool fine = WIFEXITED(status) && WEXITSTATUS(status) == 0;
+
+	read_said(fd, status, why, max);
+	if (fine && strcmp(why, UPGRADE_CHECK_YES) == 0)
+		return true;
+	if (fine)
+		snprintf(why, max,
+		    "it does not say that it can take over: no shoal, or too old");
+	return false;
+}
+
 bool
 upgrade_on_child(struct master *m, pid_t pid, int status)
 {
@@ -249,8 +264,7 @@ upgrade_on_child(struct master *m, pid_t pid, int status)
 		return true;
 	if (m->stopping) {
 		finish(u, JOB_CANCELLED, "stop", "the instance stops");
-	} else if (!WIFEXITED(status) || WEXITSTATUS(status) != 0) {
-		read_said(u->said, status, why, sizeof(why));
+	} else if (!says_yes(u->said, status, why, sizeof(why))) {
 		finish(u, JOB_FAILED, "check", why);
 	} else if (u->check_only) {
 		finish(u, JOB_DONE, NULL, NULL);

@@ -11,6 +11,8 @@ struct upgrade;
 /* The first argument with which a binary is asked whether it could take over; the second is
  * the state's descriptor. */
 #define UPGRADE_CHECK_FLAG "--check-heritage"
+/* What it prints last when it can. */
+#define UPGRADE_CHECK_YES "shoal: can take over"
 /* Names the state's descriptor to the binary that takes over. */
 #define UPGRADE_FD_VARIABLE "SHOAL_UPGRADE_FD"
 

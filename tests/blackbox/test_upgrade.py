@@ -193,8 +193,9 @@ def test_signals_wait_for_the_new_image(server, tmp_path):
 def test_a_binary_that_cannot_is_refused(server, tmp_path):
     """It is asked first; the instance goes on as it was."""
     d = Deployment(server, tmp_path)
-    d.server.expect_log("upgrade failed job=u-", count=2)
-    for binary, told in (("/nowhere/shoal", "No such file"), ("/bin/false", "status 1")):
+    d.server.expect_log("upgrade failed job=u-", count=3)
+    for binary, told in (("/nowhere/shoal", "No such file"), ("/bin/false", "status 1"),
+                         ("/bin/true", "does not say that it can take over")):
         job = d.call("server.upgrade", binary=binary)["job"]
         ended = d.call("jobs.wait", job=job)
         assert ended["state"] == "failed" and told in ended["why"], ended
