@@ -9,6 +9,7 @@ import socket
 
 import pytest
 from fake_ctl import FakeCtl, Raw, Refused
+from shoal_harness import SLOW
 from shoalctl_harness import DENIED, FAILED, JOB, NOBODY, OK, RUNNING, TOO_OLD, USAGE, run
 
 # ---- usage ----
@@ -126,7 +127,7 @@ def test_refused_at_the_door(fake, code, kind, exit_code):
 
 def test_no_answer_in_time(fake):
     server = fake({"server.ping": lambda session, params: None})
-    done = server.run("--timeout", "0.3", "ping")
+    done = server.run("--timeout", SLOW, "ping")
     assert done.returncode == RUNNING
     assert "no answer to server.ping in time" in done.stderr
 
