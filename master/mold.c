@@ -350,6 +350,7 @@ read_last_words(struct mold *m)
 void
 mold_reap(struct mold *m, int status)
 {
+	const pid_t pid = m->pid;
 	char cause[64], text[128];
 
 	read_last_words(m);
@@ -373,5 +374,5 @@ mold_reap(struct mold *m, int status)
 	if (!m->ending)
 		log_error("master",
 		    "mold died, new workers import the application themselves",
-		    "generation=%u pid=%d %s", m->gen->number, (int)m->pid, cause);
+		    "generation=%u pid=%d %s", m->gen->number, (int)pid, cause);
 }
