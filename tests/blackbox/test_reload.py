@@ -11,7 +11,7 @@ from shoal_harness import SANITIZED, SLOW
 from waiting import wait_for
 
 # Bounded here; scripts/soak does a thousand. Sanitizers stretch each to several seconds.
-RELOADS = 20 if SANITIZED else 100
+RELOADS = 20 if SANITIZED else 200
 BROKEN_RELOADS = 20 if SANITIZED else 100
 EXPECTED = (
     r"application not loaded|reload (failed|rolled back)|worker died|Traceback|Error"
