@@ -56,6 +56,20 @@ def reloads(deployment, load, numbers, how=None):
     return {"count": number + 1, "wrong": wrong, "version": version, "sizes": sizes}
 
 
+def upgrades(deployment, numbers):
+    """The running binary again, in place; those that did not end well, or elsewhere."""
+    wrong, number, pid = [], -1, deployment.server.pid
+    for number in numbers:
+        outcome = deployment.shoalctl("upgrade")
+        if outcome.code:
+            wrong.append(f"upgrade {number}: exit {outcome.code}: {outcome.text[-2000:]}")
+        elif deployment.call("server.status")["master"]["pid"] != pid:
+            wrong.append(f"upgrade {number}: another process")
+        elif deployment.call("jobs.list")["jobs"][-1]["state"] != "done":
+            wrong.append(f"upgrade {number}: its job is not known")
+    return {"count": number + 1, "wrong": wrong}
+
+
 def broken_reloads(deployment, load, numbers, kinds=MIX):
     """Reloads of code that cannot work; those that were not refused, or without a reason."""
     wrong, number = [], -1

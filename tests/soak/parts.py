@@ -99,4 +99,14 @@ def kill(folder, seconds):
     return Found("kill -9 of a random worker", len(killed), str(failed), report, wrong)
 
 
-PARTS = {"reloads": reloads, "broken": broken, "recycles": recycles, "kill": kill}
+def upgrades(folder, seconds):
+    with deployed(folder) as d:
+        with Load(d.address, CLIENTS) as load:
+            result = exercises.upgrades(d, exercises.turns(100, seconds))
+            report = load.stop()
+        return no_failure("upgrade in place", result, report)
+
+
+PARTS = {
+    "reloads": reloads, "broken": broken, "recycles": recycles, "kill": kill, "upgrades": upgrades,
+}
