@@ -40,6 +40,10 @@ struct msg_forked {
 	int32_t pid; /* of the worker, a child of the master by now; -errno: none */
 };
 
+struct msg_serve {
+	uint32_t role; /* enum ctl_role of the client */
+};
+
 struct msg {
 	enum msg_type type;
 	size_t n; /* payload bytes */
