@@ -40,6 +40,7 @@ const char *const conf_group_titles[CONF_G_COUNT] = {
     [CONF_G_PROCESS] = "Process",
     [CONF_G_MANAGE] = "Generations",
     [CONF_G_CONTROL] = "Control",
+    [CONF_G_GATEWAY] = "Gateway",
     [CONF_G_TIMEOUT] = "Timeouts",
     [CONF_G_LIMIT] = "Limits",
     [CONF_G_TLS] = "TLS",

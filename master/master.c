@@ -8,6 +8,7 @@
 #include "common/title.h"
 #include "master/chores.h"
 #include "master/daemon.h"
+#include "master/gate.h"
 #include "master/minder.h"
 #include "master/mold.h"
 #include "master/notify.h"
@@ -135,7 +136,8 @@ on_stranger(void *ctx, pid_t pid, int status)
 	struct master *m = ctx;
 
 	return checker_reap(&m->minder->checker, pid, status) ||
-	       reload_on_child(m, pid, status) || upgrade_on_child(m, pid, status);
+	       reload_on_child(m, pid, status) || upgrade_on_child(m, pid, status) ||
+	       gate_on_child(m->gate, pid, status);
 }
 
 static void

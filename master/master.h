@@ -24,6 +24,7 @@ enum master_exit {
 struct chores;
 struct ctl;
 struct event_base;
+struct gate;
 struct minder;
 struct reload;
 struct upgrade;
@@ -51,6 +52,7 @@ struct master {
 	struct events events;
 	struct jobs jobs;
 	struct ctl *ctl;         /* owned; NULL: no control socket */
+	struct gate *gate;       /* owned; NULL: no control socket */
 	struct reload *reload;   /* owned */
 	struct minder *minder;   /* owned */
 	struct chores *chores;   /* owned */

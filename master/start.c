@@ -7,6 +7,7 @@
 #include "master/ctl/ctl.h"
 #include "master/daemon.h"
 #include "master/env.h"
+#include "master/gate.h"
 #include "master/minder.h"
 #include "master/notify.h"
 #include "master/reload.h"
@@ -191,7 +192,8 @@ open_names(struct master *m, struct err *e)
 		return EXIT_NO_LISTEN;
 	if (pidfile_open(&m->pidfile, c->pidfile, e) < 0)
 		return EXIT_CONFIG;
-	return ctl_open(&m->ctl, m, e) < 0 ? EXIT_NO_LISTEN : EXIT_STOPPED;
+	return ctl_open(&m->ctl, m, e) < 0 || gate_open(&m->gate, m, e) < 0 ? EXIT_NO_LISTEN
+									    : EXIT_STOPPED;
 }
 
 enum master_exit
@@ -227,6 +229,7 @@ start_all(struct master *m, struct err *e)
 void
 start_undo(struct master *m)
 {
+	gate_close(m->gate);
 	ctl_close(m->ctl);
 	watch_close(m->watch);
 	upgrade_close(m);

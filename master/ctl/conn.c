@@ -270,6 +270,8 @@ is_late(const struct ctl_conn *conn, int64_t now)
 		return now - conn->progress_ms > (conn->subs ? SUBSCRIBER_MS : DRAIN_MS);
 	if (conn->closing)
 		return now - conn->closing_ms >= CLOSE_MS;
+	if (conn->lasting)
+		return false;
 	if (conn->dialect == CTL_UNKNOWN)
 		return now - conn->born_ms > FIRST_BYTE_MS;
 	/* It reads what it subscribed to; when it is gone altogether, only a look tells. */
@@ -311,19 +313,18 @@ refuse(int fd, const char *why)
 	close(fd);
 }
 
-static void
+static struct ctl_conn *
 adopt(struct ctl *c, int fd, const struct ctl_peer *peer)
 {
 	struct ctl_conn *conn = calloc(1, sizeof(*conn));
 
 	if (conn == NULL) {
 		close(fd);
-		return;
+		return NULL;
 	}
 	conn->ctl = c;
 	conn->fd = fd;
 	conn->peer = *peer;
-	conn->peer.role = ctl_roles_of(&c->roles, peer);
 	conn->born_ms = conn->heard_ms = conn->progress_ms = ctl_now_ms();
 	conn->on_read = event_new(c->master->base, fd, EV_READ | EV_PERSIST, on_read, conn);
 	conn->on_write = event_new(c->master->base, fd, EV_WRITE, on_write, conn);
@@ -334,6 +335,22 @@ adopt(struct ctl *c, int fd, const struct ctl_peer *peer)
 	if (conn->on_read == NULL || conn->on_write == NULL || conn->again == NULL ||
 	    event_add(conn->on_read, NULL) < 0)
 		conn->broken = true; /* the tick frees it */
+	return conn;
+}
+
+int
+ctl_attach(struct ctl *c, int fd, const struct ctl_peer *peer, bool lasting)
+{
+	struct ctl_conn *conn = NULL;
+
+	if (c->n_conns < CTL_CONNS_MAX)
+		conn = adopt(c, fd, peer);
+	else
+		close(fd);
+	if (conn == NULL)
+		return -1;
+	conn->lasting = lasting;
+	return 0;
 }
 
 void
@@ -351,6 +368,7 @@ ctl_conn_accept(struct ctl *c)
 			close(fd);
 			continue;
 		}
+		peer.role = ctl_roles_of(&c->roles, &peer);
 		why = refusal(c, &peer);
 		if (why != NULL)
 			refuse(fd, why);

@@ -42,6 +42,10 @@ struct ctl_peer {
 	enum ctl_role role; /* at the time of the call */
 };
 
+/* Takes fd over, also on failure: a client the master itself made, with the role in `peer`.
+ * lasting: it may be silent for as long as it likes. -1: no more fit in. */
+NODISCARD int ctl_attach(struct ctl *c, int fd, const struct ctl_peer *peer, bool lasting);
+
 struct ctl_call;
 /* value: the result, or the error's data; borrowed. */
 typedef void ctl_answer_fn(struct ctl_call *call, bool ok, json_t *value, const char *why);

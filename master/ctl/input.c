@@ -1,6 +1,8 @@
 /* What a client sends: which dialect it speaks, where its requests end, and the answer to
  * what is none. SPDX-License-Identifier: MIT */
 #include "master/ctl/server.h"
+#include "master/gate.h"
+#include "master/master.h"
 
 #include <stdio.h>
 
@@ -9,10 +11,9 @@
 #define ROUND_BYTES 65536
 #define FRAME_HEAD 4
 
-static const char http_answer[] =
-    "HTTP/1.1 501 Not Implemented\r\nContent-Type: text/plain\r\nContent-Length: 62\r\n"
-    "Connection: close\r\n\r\nThis is shoal's control socket: it speaks JSON-RPC, not "
-    "HTTP.\n";
+static const char http_no_answer[] =
+    "HTTP/1.1 503 Service Unavailable\r\nContent-Type: text/plain\r\n"
+    "Content-Length: 29\r\nConnection: close\r\n\r\nThe gateway does not answer.\n";
 
 static void
 send_error(
@@ -119,20 +120,35 @@ next_frame(struct ctl_conn *conn)
 	return 1;
 }
 
+/* HTTP, most likely: the gateway's business, which gets its own copy of the connection. */
+static void
+hand_over(struct ctl_conn *conn)
+{
+	struct err e;
+
+	if (gate_serve(conn->ctl->master->gate, conn->fd, &conn->peer,
+		conn->in + conn->in_used, conn->in_n - conn->in_used, &e) == 0) {
+		conn->broken = true;
+		return;
+	}
+	if (ctl_may_log(conn->ctl))
+		log_warn("control", "HTTP client not served", "reason=\"%s\"", e.text);
+	conn->dialect = CTL_JSON;
+	ctl_conn_send(conn, http_no_answer, sizeof(http_no_answer) - 1);
+	ctl_conn_end(conn);
+}
+
 static void
 choose_dialect(struct ctl_conn *conn)
 {
 	char first = conn->in[conn->in_used];
 
-	if (first == '\0') {
+	if (first == '\0')
 		conn->dialect = CTL_GUNICORN;
-	} else if (strchr("{ \t\r\n", first) != NULL) {
+	else if (strchr("{ \t\r\n", first) != NULL)
 		conn->dialect = CTL_JSON;
-	} else {
-		conn->dialect = CTL_JSON;
-		ctl_conn_send(conn, http_answer, sizeof(http_answer) - 1);
-		ctl_conn_end(conn);
-	}
+	else
+		hand_over(conn);
 }
 
 bool

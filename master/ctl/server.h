@@ -88,6 +88,7 @@ struct ctl_conn {
 	struct ctl_sub *subs; /* owned list */
 	unsigned n_subs;
 	bool paused;  /* enough is in flight, or in its output: the rest stays unread */
+	bool lasting; /* not ended for its silence */
 	bool eof;     /* it sends no more, but may still read */
 	bool closing; /* nothing more is read as requests */
 	bool broken;  /* to be freed by its own callback */

@@ -3,7 +3,7 @@
 _shoal() {
 	local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]}
 	case $prev in
-	--python | -p | --pid | --reload-extra-file | --certfile | --keyfile | --ca-certs | --access-logfile | --error-logfile | -c | --config)
+	--python | -p | --pid | --reload-extra-file | --gateway-token-file | --certfile | --keyfile | --ca-certs | --access-logfile | --error-logfile | -c | --config)
 		mapfile -t COMPREPLY < <(compgen -f -- "$cur")
 		return
 		;;
@@ -11,7 +11,7 @@ _shoal() {
 		mapfile -t COMPREPLY < <(compgen -d -- "$cur")
 		return
 		;;
-	-u | --user)
+	-u | --user | --gateway-user)
 		mapfile -t COMPREPLY < <(compgen -u -- "$cur")
 		return
 		;;
@@ -94,6 +94,10 @@ _shoal() {
 			--control-role
 			--no-control-socket
 			--state-dir
+			--gateway
+			--gateway-host
+			--gateway-token-file
+			--gateway-user
 			--timeout
 			--graceful-timeout
 			--keep-alive

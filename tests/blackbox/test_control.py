@@ -132,15 +132,6 @@ def test_a_client_that_has_sent_all_still_gets_its_answers(control):
     assert control.line() is None
 
 
-def test_another_protocol_is_told_so(path):
-    with Control(path) as control:
-        control.send(b"GET /v1/status HTTP/1.1\r\nHost: x\r\n\r\n")
-        answer = control.rest()
-    head, _, body = answer.partition(b"\r\n\r\n")
-    assert head.startswith(b"HTTP/1.1 501 Not Implemented\r\n")
-    assert f"Content-Length: {len(body)}".encode() in head
-
-
 def test_every_method_is_described(control):
     schema = control.call("schema.get")
     assert {m["role"] for m in schema["methods"]} == {"observer", "operator", "admin"}
