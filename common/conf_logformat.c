@@ -2,7 +2,7 @@
  * SPDX-License-Identifier: MIT */
 #include "common/conf_logformat.h"
 
-static const char *const named_formats[] = {"combined", "eventlet", "json"};
+static const char *const named_formats[] = {"combined", "eventlet", "json", "json-acked"};
 
 static const char *const atoms[] = {
 #define ATOM(name, what) name,
@@ -36,8 +36,8 @@ conf_logformat_check(const char *format, struct err *e)
 		if (strcmp(format, named_formats[i]) == 0)
 			return 0;
 	if (p == NULL)
-		return err_set(
-		    e, "expected combined, eventlet, json or a format with %%(atom)s");
+		return err_set(e, "expected combined, eventlet, json, json-acked or a "
+				  "format with %%(atom)s");
 	for (; p != NULL; p = strchr(p, '%')) {
 		const char *name = p + 2, *close;
 

@@ -4,5 +4,5 @@
 
 #include "common/err.h"
 
-/* combined, eventlet, json, or a text with %(atom)s. -1: what was expected. */
+/* combined, eventlet, json, json-acked, or a text with %(atom)s. -1: what was expected. */
 NODISCARD int conf_logformat_check(const char *format, struct err *e);

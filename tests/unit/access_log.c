@@ -136,6 +136,7 @@ each_atom(void **state)
 	    {"%(time)s", "2026-11-21T08:47:00+0000"},
 	    {"%(sent)s %(body)s %(in)s %(in_body)s", "1396 1234 123 20"},
 	    {"%(tls_in)s %(tls_out)s %(scheme)s", "50 60 http"},
+	    {"%(head)s %(framing)s %(in_head)s %(in_framing)s", "150 12 100 3"},
 	    {"%(outcome)s %(reason)s", "sent -"},
 	    {"%(ttfb)s %(app)s", "500 77"},
 	    {"%(id)s", id},
@@ -150,6 +151,37 @@ each_atom(void **state)
 	req->outcome = REQ_CLIENT_GONE;
 	expect_record(
 	    "%(outcome)s: %(reason)s", false, "client-gone: client closed the connection");
+}
+
+/* Made before the number is known, and filled in afterwards; or known at once. */
+static void
+acked(void **state)
+{
+	static const char spec[] = "%(s)s a=%(acked)s %(acked)d";
+	struct err e = {""};
+	struct access_format *f = access_format_create(spec, false, &e);
+	char line[128], buf[128];
+	size_t n;
+
+	(void)state;
+	assert_non_null(f);
+	assert_true(access_format_waits(f));
+	n = access_format_record(f, req, NOW_US, line, sizeof(line));
+	n = access_line_fill(line, n, 1418, buf, sizeof(buf));
+	assert_int_equal(n, 16);
+	assert_memory_equal(buf, "200 a=1418 1418\n", 16);
+	assert_int_equal(access_line_fill(line, 9, 18446744073709551615u, buf, 10), 10);
+	assert_int_equal(buf[9], '\n');
+	access_format_destroy(f);
+	req->acked = 7;
+	req->settled = true;
+	expect_record(spec, false, "200 a=7 7");
+	f = access_format_create("json", false, &e);
+	assert_false(access_format_waits(f));
+	access_format_destroy(f);
+	f = access_format_create("json-acked", false, &e);
+	assert_true(access_format_waits(f));
+	access_format_destroy(f);
 }
 
 static void
@@ -326,6 +358,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 	    TEST(named_formats),
 	    TEST(each_atom),
+	    TEST(acked),
 	    TEST(refused_heads),
 	    TEST(wrong_formats),
 	    TEST(hostile_bytes),

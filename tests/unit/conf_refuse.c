@@ -82,7 +82,8 @@ static const struct {
 	"only "
 	"request fields, %({name}i)s"},
     {{A("a:b", "--access-logformat", "jsn")},
-	"--access-logformat \"jsn\" (command line): expected combined, eventlet, json or a "
+	"--access-logformat \"jsn\" (command line): expected combined, eventlet, json, "
+	"json-acked or a "
 	"format "
 	"with %(atom)s"},
     {{A("a:b", "--python=p", "--venv=v")},

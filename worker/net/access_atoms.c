@@ -212,6 +212,16 @@ outcome_index(const struct req *r)
 	return i < ARRAY_LEN(outcomes) ? i : REQ_OPEN;
 }
 
+void
+access_atom_acked(struct text *t, const struct access_ctx *c, struct str arg)
+{
+	(void)arg;
+	if (atomic_load_explicit(&c->r->settled, memory_order_relaxed))
+		text_put_number(t, count(&c->r->acked));
+	else
+		text_put_char(t, '\0');
+}
+
 /* The small ones: an expression each, of `r` (the request), `c` and the text `t`. */
 #define ATOM(name, body)                                                                   \
 	static void atom_##name(                                                           \
@@ -243,6 +253,10 @@ ATOM_NUMBER(body, count(&r->counts.out[OUT_BODY]))
 ATOM_NUMBER(sent, sent_total(r))
 ATOM_NUMBER(in,
     count(&r->counts.in_head) + count(&r->counts.in_body) + count(&r->counts.in_framing))
+ATOM_NUMBER(out_head, count(&r->counts.out[OUT_HEAD]))
+ATOM_NUMBER(out_framing, count(&r->counts.out[OUT_FRAMING]))
+ATOM_NUMBER(in_head, count(&r->counts.in_head))
+ATOM_NUMBER(in_framing, count(&r->counts.in_framing))
 ATOM_NUMBER(in_body, count(&r->counts.in_body))
 ATOM_NUMBER(tls_in, count(&r->counts.in_tls))
 ATOM_NUMBER(tls_out, count(&r->counts.out_tls))
@@ -255,6 +269,7 @@ static const struct {
 	struct str name;
 	atom_fn *fn;
 } atoms[] = {
+#define atom_acked access_atom_acked
 #undef ATOM
 #define ATOM(name, what) {STR(name), atom_##what},
 #include "common/access_atoms.def"

@@ -22,5 +22,7 @@ typedef void atom_fn(struct text *t, const struct access_ctx *c, struct str arg)
 
 /* The atom of that name, NULL when there is none. */
 atom_fn *access_atom_find(struct str name);
+/* What the client acknowledged; a NUL byte while that is not known. */
+atom_fn access_atom_acked;
 /* A request field by name: `{name}i`. */
 void access_atom_field(struct text *t, const struct access_ctx *c, struct str arg);

@@ -11,6 +11,17 @@
 #define SPEC_MAX 4096
 #define STEPS_MAX 128
 
+#define JSON_SPEC                                                                          \
+	"{\"time\":\"%(time)s\",\"id\":\"%(id)s\",\"client\":\"%(h)s\","                   \
+	"\"scheme\":\"%(scheme)s\",\"method\":\"%(m)s\",\"path\":\"%(U)s\","               \
+	"\"query\":\"%(q)s\",\"protocol\":\"%(H)s\",\"status\":%(s)s,"                     \
+	"\"head\":%(head)s,\"body\":%(body)s,\"framing\":%(framing)s,\"sent\":%(sent)s,"   \
+	"\"in\":%(in)s,\"in_head\":%(in_head)s,\"in_body\":%(in_body)s,"                   \
+	"\"in_framing\":%(in_framing)s,\"tls_in\":%(tls_in)s,\"tls_out\":%(tls_out)s,"     \
+	"\"duration_us\":%(D)s,\"ttfb_us\":%(ttfb)s,\"app_us\":%(app)s,"                   \
+	"\"outcome\":\"%(outcome)s\",\"reason\":\"%(reason)s\",\"host\":\"%({host}i)s\","  \
+	"\"referer\":\"%(f)s\",\"agent\":\"%(a)s\""
+
 static const struct {
 	const char *name, *spec;
 	bool json;
@@ -21,16 +32,8 @@ static const struct {
 	"%(client_ip)s - - [%(date_time)s] \"%(request_line)s\" %(status_code)s "
 	"%(body_length)s %(wall_seconds).6f",
 	false},
-    {"json",
-	"{\"time\":\"%(time)s\",\"id\":\"%(id)s\",\"client\":\"%(h)s\",\"scheme\":\"%("
-	"scheme)s\","
-	"\"method\":\"%(m)s\",\"path\":\"%(U)s\",\"query\":\"%(q)s\",\"protocol\":\"%(H)"
-	"s\","
-	"\"status\":%(s)s,\"body\":%(body)s,\"sent\":%(sent)s,\"in\":%(in)s,"
-	"\"tls_in\":%(tls_in)s,\"tls_out\":%(tls_out)s,\"duration_us\":%(D)s,"
-	"\"ttfb_us\":%(ttfb)s,\"app_us\":%(app)s,\"outcome\":\"%(outcome)s\","
-	"\"host\":\"%({host}i)s\",\"referer\":\"%(f)s\",\"agent\":\"%(a)s\"}",
-	true},
+    {"json", JSON_SPEC "}", true},
+    {"json-acked", JSON_SPEC ",\"acked\":%(acked)s}", true},
 };
 
 /* Either a piece of fixed text (fn NULL) or an atom. */
@@ -185,6 +188,15 @@ access_format_create(const char *spec, bool forwarded_for, struct err *e)
 	return f;
 }
 
+bool
+access_format_waits(const struct access_format *f)
+{
+	for (size_t i = 0; i < f->n_steps; i++)
+		if (f->steps[i].fn == access_atom_acked)
+			return true;
+	return false;
+}
+
 void
 access_format_destroy(struct access_format *f)
 {
@@ -233,6 +245,22 @@ access_format_record(struct access_format *f, const struct req *r, int64_t now_u
 		else
 			s->fn(&t, &f->ctx, s->text);
 	}
+	*t.p++ = '\n';
+	return (size_t)(t.p - buf);
+}
+
+size_t
+access_line_fill(const char *line, size_t n, uint64_t acked, char *buf, size_t cap)
+{
+	struct text t = {.p = buf, .end = buf + cap - 1};
+	const char *end = line + n - 1, *gap; /* without the newline */
+
+	while ((gap = memchr(line, 0, (size_t)(end - line))) != NULL) {
+		text_put(&t, line, (size_t)(gap - line));
+		text_put_number(&t, acked);
+		line = gap + 1;
+	}
+	text_put(&t, line, (size_t)(end - line));
 	*t.p++ = '\n';
 	return (size_t)(t.p - buf);
 }

@@ -31,7 +31,8 @@ struct app_ops {
 	 */
 	void (*pull)(struct req *r);
 	/* After req_finish(r, REQ_NEEDS_END): the outcome is final (r->outcome, counters).
-	 * Run the post hooks, then req_done(). */
+	 * Run the post hooks, then req_done(); or req_await_ack(), and it is called again
+	 * when r->acked is final. */
 	void (*end)(struct req *r);
 	/* Once, when the request passed its deadline in the middle of the application's
 	 * work, after the server answered it: report it, and have the application let go of

@@ -45,6 +45,9 @@ on_readable(evutil_socket_t fd, short what, void *arg)
 
 	(void)fd;
 	(void)what;
+	/* What the client has to say often answers what it was sent. */
+	if (c->delivery.waits > 0)
+		delivery_look(c);
 	if (c->state == CONN_HANDSHAKE)
 		conn_handshake(c);
 	else
@@ -163,6 +166,7 @@ conn_close(struct conn *c, int outcome)
 	conn_watch_read(c, false);
 	conn_watch_write(c, false);
 	timer_clear(&c->timer);
+	delivery_end(c);
 	if (r != NULL) {
 		c->req = NULL;
 		conn_lend_buffer(c, r);
@@ -195,24 +199,51 @@ conns_free_doomed(struct net *net)
 	}
 }
 
-void
-conn_linger(struct conn *c)
+static void
+linger(struct conn *c)
 {
 	struct net *net = c->net;
 
-	c->t.ops->shutdown(&c->t);
-	if (c->eof || net->conf->linger_timeout == 0) {
-		conn_close(c, REQ_SENT);
-		return;
-	}
 	c->state = CONN_LINGER;
 	c->budget = LINGER_BYTES;
+	c->delivery.acked_then = c->delivery.acked;
 	net_buffer_put(net, c->in, c->in_cap);
 	c->in = NULL;
 	c->in_n = c->in_cap = 0;
 	timer_set(net->timers, &c->timer, TIMER_LINGER, net_now(net));
+	if (c->eof) /* no event will come any more */
+		timer_set(net->timers, &c->delivery.timer, TIMER_ACK_SOON, net_now(net));
 	conn_watch_write(c, false);
-	conn_watch_read(c, true);
+	conn_watch_read(c, !c->eof);
+}
+
+void
+conn_linger(struct conn *c)
+{
+	c->t.ops->shutdown(&c->t);
+	if (c->net->conf->linger_timeout == 0 || (c->eof && !delivery_is_open(c)))
+		conn_close(c, REQ_SENT);
+	else
+		linger(c);
+}
+
+void
+conn_part(struct conn *c)
+{
+	struct req *r = c->req;
+
+	if (c->net->conf->linger_timeout == 0 || !delivery_is_open(c)) {
+		conn_close(c, REQ_CLIENT_GONE);
+		return;
+	}
+	if (r != NULL) { /* not even a head came */
+		c->req = NULL;
+		conn_lend_buffer(c, r);
+		req_end(r, REQ_CLIENT_GONE);
+	}
+	/* No close_notify: an answer that was cut must not look whole. */
+	transport_fin(&c->t);
+	linger(c);
 }
 
 /* The answer went out before all of the request came in (http.md 30). */
@@ -246,7 +277,7 @@ void
 conn_end_idle(struct conn *c)
 {
 	if (c->eof || !unread_input(c)) {
-		conn_close(c, REQ_TIMED_OUT);
+		conn_part(c);
 		return;
 	}
 	timer_set(c->net->timers, &c->timer, TIMER_HEAD, net_now(c->net));
@@ -267,7 +298,7 @@ conn_next_message(struct conn *c)
 		return;
 	}
 	if (c->eof)
-		conn_close(c, REQ_SENT);
+		conn_part(c);
 	else if (net->draining && net->idle_ns == 0)
 		conn_end_idle(c);
 	else
@@ -285,23 +316,27 @@ answered(struct conn *c)
 	const bool last = !r->head.keep_alive || c->net->draining;
 	const bool unread_100 = r->head.expect_continue && !r->interim_sent &&
 				!atomic_load_explicit(&r->continued, memory_order_relaxed);
-	bool keep = !own && !(flags & REQ_CLOSE) && r->head.keep_alive;
+	const bool cut = !own && (flags & REQ_ABORT);
+	const bool keep = !own && !(flags & REQ_CLOSE) && r->head.keep_alive;
 
-	if (!own && (flags & REQ_ABORT)) {
-		conn_close(c, REQ_APP_FAILED);
-		return;
-	}
 	c->req = NULL;
 	timer_clear(&c->timer);
 	conn_watch_write(c, false);
 	conn_lend_buffer(c, r);
-	req_end(r, own ? r->own_outcome : REQ_SENT);
-	if (keep && c->input_done)
+	if (r->with_app || c->net->log_acked)
+		delivery_push(c, r);
+	if (cut)
+		req_end(r, REQ_APP_FAILED);
+	else
+		req_end(r, own ? r->own_outcome : REQ_SENT);
+	if (cut)
+		conn_part(c);
+	else if (keep && c->input_done)
 		conn_next_message(c);
 	else if (keep && !unread_100)
 		discard_rest(c);
 	else if (last && c->input_done && !own && c->t.tls == NULL && !unread_input(c))
-		conn_close(c, REQ_SENT);
+		conn_part(c);
 	else
 		conn_linger(c);
 }
@@ -337,6 +372,7 @@ on_dead_output(struct conn *c)
 	struct str target = span_str(r->base, r->head.path);
 
 	if (errno != ENODATA) {
+		c->delivery.failed = true;
 		conn_close(c, REQ_CLIENT_GONE);
 		return;
 	}
@@ -357,6 +393,7 @@ conn_flush(struct conn *c)
 		return;
 	case OUT_BLOCKED:
 		limit_unsent(c);
+		delivery_note(c);
 		/* fall through */
 	case OUT_YIELD:
 		conn_watch_write(c, true);
@@ -405,6 +442,10 @@ conn_refuse(struct conn *c, int status, const char *reason, int outcome)
 void
 conn_timeout(struct conn *c, enum timer_kind kind)
 {
+	if (kind == TIMER_LINGER && delivery_goes_on(c)) {
+		timer_set(c->net->timers, &c->timer, TIMER_LINGER, net_now(c->net));
+		return;
+	}
 	stat_add(c->net->seg, STAT_timeouts, 1);
 	switch (kind) {
 	case TIMER_HEAD:

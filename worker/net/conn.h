@@ -4,6 +4,7 @@
 
 #include "common/addr.h"
 #include "common/http/session.h"
+#include "worker/net/delivery.h"
 #include "worker/net/net.h"
 #include "worker/net/transport.h"
 
@@ -13,7 +14,7 @@ enum conn_state {
 	CONN_HEAD,    /* some bytes of a head */
 	CONN_REQUEST, /* c->req is under way (its body may still arrive) */
 	CONN_DISCARD, /* answered; the rest of its body is read and thrown away */
-	CONN_LINGER,  /* our side is shut; reading until the client is done */
+	CONN_LINGER,  /* our side is shut; until the client is done and has all of it */
 	CONN_CLOSED,  /* in net->doomed */
 };
 
@@ -39,6 +40,7 @@ struct conn {
 	uint64_t wire_in_seen, wire_out_seen; /* of the transport, already counted */
 	struct transport t;
 	struct timer timer;
+	struct delivery delivery;
 	struct session session;
 	struct addr peer;
 	struct event ev_read, ev_write;
@@ -55,6 +57,9 @@ void conn_end_idle(struct conn *c);
 void conn_close(struct conn *c, int outcome);
 /* Shuts our side, reads until the client is done, then closes. */
 void conn_linger(struct conn *c);
+/* Closes; if somebody wants to know what the client gets of the answers that are still
+ * under way, when that is known. */
+void conn_part(struct conn *c);
 /* Sends what c->req has; when its answer is complete goes on to the next request, or ends.
  */
 void conn_flush(struct conn *c);

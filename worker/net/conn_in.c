@@ -70,7 +70,7 @@ on_eof(struct conn *c)
 		break;
 	default: /* between messages, inside a head, discarding, lingering: nobody to answer
 		  */
-		conn_close(c, REQ_CLIENT_GONE);
+		conn_part(c);
 	}
 }
 
@@ -96,6 +96,7 @@ conn_read(struct conn *c, char *buf, size_t n)
 			conn_watch_write(c, true);
 		return 0;
 	}
+	c->delivery.failed = true;
 	conn_close(c, REQ_CLIENT_GONE);
 	return 0;
 }
@@ -303,5 +304,5 @@ conn_parse(struct conn *c)
 			break;
 	c->parsing = false;
 	if (c->eof && (c->state == CONN_IDLE || c->state == CONN_HEAD))
-		conn_close(c, REQ_CLIENT_GONE);
+		conn_part(c);
 }

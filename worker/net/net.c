@@ -89,9 +89,13 @@ expire(struct net *net)
 	for (int kind = 1; kind < TIMER_APP; kind++)
 		while ((t = timer_pop_expired(&net->timers[kind], now)) != NULL)
 			conn_timeout(CONTAINER_OF(t, struct conn, timer), kind);
-	for (int kind = TIMER_APP; kind < TIMER_KINDS; kind++)
+	for (int kind = TIMER_APP; kind < TIMER_ACK_SOON; kind++)
 		while ((t = timer_pop_expired(&net->timers[kind], now)) != NULL)
 			req_timeout(CONTAINER_OF(t, struct req, timer), kind);
+	for (int kind = TIMER_ACK_SOON; kind < TIMER_KINDS; kind++)
+		while ((t = timer_pop_expired(&net->timers[kind], now)) != NULL)
+			delivery_timeout(
+			    CONTAINER_OF(t, struct conn, delivery.timer), kind);
 }
 
 /* libevent's own rule for a late tick: the next one is due an interval after this one was,
@@ -175,6 +179,9 @@ timers_configure(struct net *net)
 	    {TIMER_LINGER, c->linger_timeout},
 	    {TIMER_DISCARD, 1000},
 	    {TIMER_APP, c->timeout},
+	    {TIMER_ACK_SOON, 50},
+	    {TIMER_ACK_LATER, 1000},
+	    {TIMER_ACK_LAST, 5000},
 	};
 
 	timerq_init(net->timers);
@@ -248,6 +255,7 @@ net_init(struct net *net, struct worker *w, const struct app_ops *ops, struct er
 		    net->conf->access_logformat, net->conf->log_x_forwarded_for, e);
 		if (net->access == NULL)
 			return -1;
+		net->log_acked = access_format_waits(net->access);
 	}
 	if (net->conf->certfile != NULL) {
 		net->tls = tls_context_create(net->conf, w->heritage.ticket_key, e);

@@ -40,6 +40,7 @@ struct net {
 	struct event_base *base;
 	struct tls_context *tls;      /* NULL: no TLS listener */
 	struct access_format *access; /* NULL: no access log */
+	bool log_acked;               /* its records wait for acknowledgements */
 	struct head_limits limits;
 	struct listener *listeners; /* owned */
 	size_t n_listeners;

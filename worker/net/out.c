@@ -64,12 +64,20 @@ count(struct req *r, const uint64_t sent[OUT_KINDS])
 static void
 count_tls(struct conn *c, struct req *r, uint64_t plain)
 {
-	uint64_t wire = c->t.wire_out - c->wire_out_seen;
+	/* A record that is half out counts when its plain text does. */
+	uint64_t wire = c->t.wire_out - c->t.wire_part - c->wire_out_seen;
 
-	c->wire_out_seen = c->t.wire_out;
+	c->wire_out_seen += wire;
 	if (c->t.tls != NULL && wire > plain)
 		atomic_fetch_add_explicit(
 		    &r->counts.out_tls, wire - plain, memory_order_relaxed);
+}
+
+void
+out_count_rest(struct conn *c, struct req *r)
+{
+	c->t.wire_part = 0;
+	count_tls(c, r, 0);
 }
 
 /* Memory at the front of the queue, up to a file or OUT_IOV pieces; returns how many. A

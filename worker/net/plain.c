@@ -116,11 +116,17 @@ plain_pending(const struct transport *t)
 	return false;
 }
 
+void
+transport_fin(struct transport *t)
+{
+	if (shutdown(t->fd, SHUT_WR) == 0)
+		t->fin = true;
+}
+
 static void
 plain_shutdown(struct transport *t)
 {
-	/* Best effort: a peer that is gone already needs no goodbye. */
-	(void)shutdown(t->fd, SHUT_WR);
+	transport_fin(t);
 }
 
 static void

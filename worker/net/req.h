@@ -22,6 +22,7 @@ enum req_outcome {
 	REQ_APP_FAILED,  /* the application's error cut the answer */
 	REQ_STOPPED,     /* the worker's graceful time was over */
 	REQ_REFUSED,     /* answered by the server itself (4xx, 5xx of http.md) */
+	REQ_OUTCOMES
 };
 
 /* Atomic bits in req.signals: what an application thread wants from the I/O thread. */
@@ -33,6 +34,7 @@ enum {
 	SIG_BODY_ROOM = 0x10, /* body memory was used up: read on */
 	SIG_WANT_PULL = 0x20, /* output was full: call pull() below low water */
 	SIG_DEADLINE = 0x40,  /* deadline_ns was set */
+	SIG_AWAIT = 0x80,     /* done but for what waits for the acknowledgement */
 };
 
 /* req_finish() flags */
@@ -82,6 +84,8 @@ struct req {
 	_Atomic bool aborted; /* the answer can no longer arrive: stop working on it */
 	_Atomic int outcome;  /* enum req_outcome */
 	_Atomic uint64_t first_out_ns, end_ns;
+	_Atomic uint64_t acked; /* wire bytes of the answer; valid when settled */
+	_Atomic bool settled;   /* the outcome is final on the client's side as well */
 
 	struct body *body; /* see body.h; NULL: no body */
 	_Atomic uint32_t signals;
@@ -89,8 +93,11 @@ struct req {
 	struct req *sig_next; /* in the list of requests with signals */
 
 	/* The I/O thread's own */
-	struct net *net;   /* borrowed */
-	struct conn *conn; /* NULL once the connection went on or away */
+	struct net *net;       /* borrowed */
+	struct conn *conn;     /* NULL once the connection went on or away */
+	struct conn *settling; /* which knows of its answer, until settled or forgotten */
+	bool ack_awaited;      /* end() is called when settled */
+	bool recorded;         /* counted and logged; only hooks are left */
 	char *own_out; /* owned: output of the server itself, before the application's */
 	uint32_t own_n, own_sent, own_head; /* bytes, of these sent, of these head */
 	bool finished;                      /* SIG_FINISH seen */
@@ -167,6 +174,9 @@ void req_app_idle(void);
 void req_finish(struct req *r, unsigned flags);
 /* After end(): the application side is finished with r. */
 void req_done(struct req *r);
+/* After end(), instead: finished but for hooks that wait until r->settled. end() is called
+ * once more, perhaps at once; until then do not touch r. */
+void req_await_ack(struct req *r);
 
 /* Reads up to n body bytes: > 0 bytes, 0 at the body's end, BODY_AGAIN, BODY_BROKEN. After
  * BODY_AGAIN call req_body_want() and wait for app_ops.body(). */

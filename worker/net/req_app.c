@@ -188,6 +188,12 @@ req_done(struct req *r)
 	req_signal(r, SIG_DONE);
 }
 
+void
+req_await_ack(struct req *r)
+{
+	req_signal(r, SIG_AWAIT);
+}
+
 int64_t
 req_body_read(struct req *r, char *dst, size_t n)
 {

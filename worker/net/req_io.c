@@ -8,6 +8,7 @@
 #include "worker/logw.h"
 #include "worker/net/access_log.h"
 #include "worker/net/body.h"
+#include "worker/net/delivery.h"
 #include "worker/net/inflight.h"
 #include "worker/net/listener.h"
 
@@ -53,8 +54,19 @@ req_create(struct conn *c)
 	return r;
 }
 
+uint64_t
+req_wire_out(const struct req *r)
+{
+	const struct req_counts *n = &r->counts;
+	uint64_t sum = atomic_load_explicit(&n->out_tls, memory_order_relaxed);
+
+	for (int k = 0; k < OUT_KINDS; k++)
+		sum += atomic_load_explicit(&n->out[k], memory_order_relaxed);
+	return sum;
+}
+
 static void
-req_destroy(struct req *r)
+req_unlink(struct req *r)
 {
 	struct net *net = r->net;
 
@@ -66,6 +78,14 @@ req_destroy(struct req *r)
 		r->next->prev = r->prev;
 	net->n_reqs--;
 	timer_clear(&r->timer);
+}
+
+static void
+req_free(struct req *r)
+{
+	struct net *net = r->net;
+
+	delivery_forget(r);
 	outq_finish(&r->out, net->ops->release);
 	free(r->own_out);
 	body_destroy(r->body);
@@ -136,26 +156,41 @@ log_access(struct req *r)
 		return;
 	n = access_format_record(net->access, r, net_wall_us(net, r->end_ns), net->scratch,
 	    sizeof(net->scratch));
-	logw_write(LOGW_ACCESS, net->scratch, n);
+	if (!net->log_acked || r->settled) {
+		logw_write(LOGW_ACCESS, net->scratch, n);
+		return;
+	}
+	if (delivery_keep_line(r, net->scratch, n))
+		return;
+	r->settled = true;
+	log_access(r);
 }
 
-/* Both sides are finished with it: counted, logged, forgotten. */
+/* Counted and logged. */
 static void
-req_finalise(struct req *r)
+req_record(struct req *r)
 {
+	req_unlink(r);
+	r->recorded = true;
 	if (r->taken_over)
 		r->status = r->own_status;
 	/* nginx's number for a client that left before there was an answer. */
 	if (r->status == 0 && r->app_started)
 		r->status = 499;
-	if (r->status == 0) { /* not even a head came: no request */
-		req_destroy(r);
+	if (r->status == 0) /* not even a head came: no request */
 		return;
-	}
 	count_response(r);
 	log_access(r);
 	inflight_close(r);
-	req_destroy(r);
+}
+
+/* Both sides are finished with it. */
+static void
+req_finalise(struct req *r)
+{
+	if (!r->recorded)
+		req_record(r);
+	req_free(r);
 }
 
 void
@@ -327,6 +362,18 @@ on_signals(struct req *r, uint32_t bits)
 		on_want_body(r);
 	if (bits & SIG_WANT_PULL)
 		on_want_pull(r);
+	if (bits & SIG_AWAIT) {
+		r->with_app = false;
+		r->net->left--;
+		req_record(r);
+		delivery_await(r);
+		return;
+	}
+	if (r->recorded) { /* only its last hooks were left */
+		if (bits & SIG_DONE)
+			req_free(r);
+		return;
+	}
 	if (bits & SIG_DONE) {
 		r->with_app = false;
 		if (r->outcome != REQ_OPEN) {

@@ -23,6 +23,8 @@ void req_pull(struct req *r);
 void req_body_news(struct req *r);
 /* THE end: the outcome is known. Called on every path, has an effect once. */
 void req_end(struct req *r, enum req_outcome outcome);
+/* What the kernel took of its answer so far, all kinds together. */
+uint64_t req_wire_out(const struct req *r);
 /* Handles everything application threads have signalled. True when there was something. */
 bool req_drain_signals(struct net *net);
 /* req_timeout.c: something happened that the application's time depends on. */
@@ -42,6 +44,9 @@ enum out_result {
 
 /* out.c: sends what it can of r's output on c; OUT_DONE: nothing is left to send. */
 enum out_result out_send(struct conn *c, struct req *r);
+/* The connection ends: what the kernel took of a record that will not be whole is counted.
+ */
+void out_count_rest(struct conn *c, struct req *r);
 /* Drops all output of the application, handing borrowed buffers back. */
 void out_drop(struct req *r);
 /* Drops what application threads have handed over when it can no longer be sent. */

@@ -17,6 +17,10 @@ enum timer_kind {
 	TIMER_APP,      /* the first of those of a request; the others are connections' */
 	TIMER_DEADLINE, /* the request's own choice instead of TIMER_APP */
 	TIMER_STUCK,    /* of an interrupted request */
+	TIMER_ACK_SOON, /* when to ask what was acknowledged: first, again, and from then on
+			 */
+	TIMER_ACK_LATER,
+	TIMER_ACK_LAST,
 	TIMER_KINDS
 };
 

@@ -17,8 +17,8 @@
  * does nothing, whatever the application made of its disposition.
  */
 struct tls {
-	SSL *ssl;           /* owned */
-	uint64_t file_wire; /* bytes of SSL_sendfile, which no BIO counts */
+	SSL *ssl;             /* owned */
+	uint64_t unseen_wire; /* what the kernel adds or sends itself: no BIO counts it */
 	bool handshaken;
 	bool dead;    /* after a fatal error no close_notify may follow */
 	bool drained; /* the last read said "come back": nothing is pending */
@@ -33,7 +33,7 @@ wire_update(struct transport *t)
 	struct tls *tls = t->tls;
 
 	t->wire_in = BIO_number_read(SSL_get_rbio(tls->ssl));
-	t->wire_out = BIO_number_written(SSL_get_wbio(tls->ssl)) + tls->file_wire;
+	t->wire_out = BIO_number_written(SSL_get_wbio(tls->ssl)) + tls->unseen_wire;
 }
 
 int
@@ -150,11 +150,19 @@ tls_read(struct transport *t, void *buf, size_t n)
 	return rc == 1 ? (ssize_t)got : map_error(t, rc);
 }
 
+/* Header 5, tag 16, and the explicit nonce of 1.2 or the inner type of 1.3. */
+static unsigned
+record_overhead(const struct tls *tls)
+{
+	return SSL_version(tls->ssl) == TLS1_3_VERSION ? 22 : 29;
+}
+
 /* Bytes taken of p[0..n), -1 with errno. One record at a time: the caller goes on. */
 static ssize_t
 write_some(struct transport *t, const void *p, size_t n)
 {
 	struct tls *tls = t->tls;
+	const uint64_t before = t->wire_out - t->wire_part;
 	size_t done = 0;
 	int rc;
 
@@ -162,6 +170,11 @@ write_some(struct transport *t, const void *p, size_t n)
 	errno = 0;
 	rc = SSL_write_ex(tls->ssl, p, n, &done);
 	wire_update(t);
+	if (rc == 1 && BIO_get_ktls_send(SSL_get_wbio(tls->ssl))) {
+		tls->unseen_wire += record_overhead(tls);
+		wire_update(t);
+	}
+	t->wire_part = rc == 1 ? 0 : t->wire_out - before;
 	if (rc == 1)
 		return (ssize_t)done;
 	if (map_error(t, rc) == 0)
@@ -217,8 +230,6 @@ static ssize_t
 kernel_sendfile(struct transport *t, int fd, int64_t *off, size_t n)
 {
 	struct tls *tls = t->tls;
-	/* Header 5, tag 16, and the explicit nonce of 1.2 or the inner type of 1.3. */
-	uint64_t overhead = SSL_version(tls->ssl) == TLS1_3_VERSION ? 22 : 29;
 	ossl_ssize_t sent;
 
 	ERR_clear_error();
@@ -228,7 +239,7 @@ kernel_sendfile(struct transport *t, int fd, int64_t *off, size_t n)
 		uint64_t records = ((uint64_t)sent + RECORD_MAX - 1) / RECORD_MAX;
 
 		*off += sent;
-		tls->file_wire += (uint64_t)sent + records * overhead;
+		tls->unseen_wire += (uint64_t)sent + records * record_overhead(tls);
 		wire_update(t);
 		return sent;
 	}
@@ -291,7 +302,7 @@ tls_shutdown(struct transport *t)
 		ERR_clear_error();
 		wire_update(t);
 	}
-	(void)shutdown(t->fd, SHUT_WR);
+	transport_fin(t);
 }
 
 static void

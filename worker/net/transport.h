@@ -36,13 +36,19 @@ enum { WANT_READ = 1, WANT_WRITE = 2 };
 struct transport {
 	const struct transport_ops *ops;
 	int fd;
-	uint8_t want;      /* after EAGAIN: WANT_READ or WANT_WRITE */
-	void *tls;         /* struct tls of tls.c, owned; NULL for plain */
-	uint64_t wire_in;  /* bytes read from the socket, TLS framing and handshake included */
-	uint64_t wire_out; /* bytes the kernel took */
+	uint8_t want; /* after EAGAIN: WANT_READ or WANT_WRITE */
+	void *tls;    /* struct tls of tls.c, owned; NULL for plain */
+	uint64_t
+	    wire_in; /* bytes read from the socket, TLS framing and handshake included */
+	uint64_t wire_out;  /* bytes the kernel took */
+	uint64_t wire_part; /* of these, of a record it has not taken the whole of */
+	bool fin;           /* our side is shut, and the peer could be told */
 };
 
 extern const struct transport_ops transport_plain;
+
+/* Shuts our side of the socket. Best effort: a peer that is gone needs no goodbye. */
+void transport_fin(struct transport *t);
 
 void plain_init(struct transport *t, int fd);
 
@@ -60,6 +66,6 @@ void tls_client_subject(const struct transport *t, char *buf, size_t cap);
 struct conf;
 /* One per worker, from --certfile and friends: file, line and OpenSSL's reason on failure.
  * ticket_key is shared by all workers so that a session resumes anywhere. */
-NODISCARD struct tls_context *tls_context_create(const struct conf *conf,
-    const uint8_t ticket_key[80], struct err *e);
+NODISCARD struct tls_context *tls_context_create(
+    const struct conf *conf, const uint8_t ticket_key[80], struct err *e);
 void tls_context_destroy(struct tls_context *ctx);

@@ -58,7 +58,7 @@ call_init(struct call *c, struct app_thread *t, struct req *r)
 	if (t->green)
 		c->greenlet = green_starting();
 	c->head_request = method.n == 4 && memcmp(method.p, "HEAD", 4) == 0;
-	c->ending = c->begun = c->head_out = c->cut_logged = false;
+	c->ending = c->hooked = c->begun = c->head_out = c->cut_logged = false;
 	c->input_used = c->input_broken = false;
 	c->finish_flags = 0;
 	c->min_chunk = 0;
@@ -212,7 +212,8 @@ finish_call(struct call *c)
 	close_result(c);
 	leave_context(c);
 	stop_clock(c);
-	if (UNLIKELY(hooks_pending(c) || transfer_is_held(c))) {
+	if (UNLIKELY(hooks_pending(c, HOOKS_POST) || hooks_pending(c, HOOKS_DELIVERED) ||
+		     transfer_is_held(c))) {
 		c->ending = true;
 		req_finish(r, c->finish_flags | REQ_NEEDS_END);
 		return;
@@ -320,17 +321,36 @@ call_resume(struct call *c)
 	run_response(c);
 }
 
+/* What is due now; false: the delivered hooks are not. */
+static bool
+run_hooks(struct call *c)
+{
+	if (!c->hooked) {
+		c->hooked = true;
+		hooks_run(c, HOOKS_POST);
+	}
+	if (!atomic_load(&c->req->settled))
+		return !hooks_pending(c, HOOKS_DELIVERED);
+	hooks_run(c, HOOKS_DELIVERED);
+	return true;
+}
+
 void
 call_end(struct call *c)
 {
 	struct req *r = c->req;
+	bool done;
 
 	if (UNLIKELY(c->context == NULL || enter_context(c) < 0)) {
 		PyErr_Clear();
 		Py_CLEAR(c->context);
 	}
-	hooks_run(c);
+	done = run_hooks(c);
 	leave_context(c);
+	if (!done) {
+		req_await_ack(r); /* from here on c may be in another thread's hands */
+		return;
+	}
 	call_detach(c);
 	req_done(r);
 	call_drop(c);

@@ -28,6 +28,7 @@ struct call {
 	bool head_request;
 	bool in_app;       /* with the GIL: code of the application runs, or waits */
 	bool ending;       /* hooks wait for the outcome */
+	bool hooked;       /* the post hooks have run */
 	bool begun;        /* start_response was accepted */
 	bool head_out;     /* the head is on its way */
 	bool cut_logged;   /* a body over Content-Length was reported */

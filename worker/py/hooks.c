@@ -4,7 +4,10 @@
 
 #include "worker/py/errors.h"
 
-static const enum key_id hook_keys[] = {KEY_eventlet_posthooks, KEY_shoal_delivered_hooks};
+static const enum key_id hook_keys[] = {
+    [HOOKS_POST] = KEY_eventlet_posthooks,
+    [HOOKS_DELIVERED] = KEY_shoal_delivered_hooks,
+};
 
 /* What is under the key at the end (an application may have put its own list there): a
  * borrowed reference, NULL when there is nothing to run. */
@@ -23,14 +26,9 @@ find_hooks(struct call *c, enum key_id key)
 }
 
 bool
-hooks_pending(struct call *c)
+hooks_pending(struct call *c, enum hooks which)
 {
-	if (c->env == NULL)
-		return false;
-	for (size_t i = 0; i < ARRAY_LEN(hook_keys); i++)
-		if (find_hooks(c, hook_keys[i]) != NULL)
-			return true;
-	return false;
+	return c->env != NULL && find_hooks(c, hook_keys[which]) != NULL;
 }
 
 /* func(env, *args, **kwargs); -1: exception. */
@@ -91,15 +89,13 @@ run_list(struct call *c, PyObject *list)
 }
 
 void
-hooks_run(struct call *c)
+hooks_run(struct call *c, enum hooks which)
 {
-	for (size_t i = 0; i < ARRAY_LEN(hook_keys); i++) {
-		PyObject *list = find_hooks(c, hook_keys[i]);
+	PyObject *list = find_hooks(c, hook_keys[which]);
 
-		if (list == NULL)
-			continue;
-		Py_INCREF(list);
-		run_list(c, list);
-		Py_DECREF(list);
-	}
+	if (list == NULL)
+		return;
+	Py_INCREF(list);
+	run_list(c, list);
+	Py_DECREF(list);
 }

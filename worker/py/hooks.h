@@ -4,7 +4,9 @@
 
 #include "worker/py/call.h"
 
-/* Whether the environ holds any hook now. */
-bool hooks_pending(struct call *c);
+enum hooks { HOOKS_POST, HOOKS_DELIVERED };
+
+/* Whether the environ holds any of them now. */
+bool hooks_pending(struct call *c, enum hooks which);
 /* Runs all of them in order, each isolated. No exception. */
-void hooks_run(struct call *c);
+void hooks_run(struct call *c, enum hooks which);

@@ -13,6 +13,7 @@ enum number_id {
 	N_FRAMING,
 	N_TLS,
 	N_SENT,
+	N_ACKED,
 	N_STATUS,
 	N_TTFB_US,
 	N_DURATION_US,
@@ -23,7 +24,8 @@ struct numbers {
 	uint64_t v[NUMBERS];
 	int outcome; /* enum req_outcome */
 	bool aborted;
-	bool begun; /* a first byte went out */
+	bool begun;   /* a first byte went out */
+	bool settled; /* N_ACKED is known */
 };
 
 struct transfer {
@@ -31,11 +33,20 @@ struct transfer {
 	struct numbers final; /* valid when face.call is NULL */
 };
 
-static const char *const reasons[] = {
+static const char *const reasons[REQ_OUTCOMES] = {
     [REQ_CLIENT_GONE] = "client gone",
     [REQ_TIMED_OUT] = "timeout",
     [REQ_APP_FAILED] = "application failed",
     [REQ_STOPPED] = "worker stopped",
+};
+
+static const char *const outcomes[REQ_OUTCOMES] = {
+    [REQ_SENT] = "sent",
+    [REQ_CLIENT_GONE] = "client-gone",
+    [REQ_TIMED_OUT] = "timed-out",
+    [REQ_APP_FAILED] = "app-failed",
+    [REQ_STOPPED] = "stopped",
+    [REQ_REFUSED] = "refused",
 };
 
 static uint64_t
@@ -71,6 +82,8 @@ read_numbers(const struct req *r, struct numbers *n)
 	n->aborted = atomic_load_explicit(&r->aborted, memory_order_relaxed) ||
 		     (n->outcome > REQ_SENT && n->outcome < REQ_REFUSED);
 	n->begun = first != 0;
+	n->settled = atomic_load_explicit(&r->settled, memory_order_acquire);
+	n->v[N_ACKED] = load(&r->acked);
 }
 
 bool
@@ -109,7 +122,7 @@ get_number(PyObject *self, void *which)
 	struct numbers n;
 
 	get_numbers(self, &n);
-	if (id == N_TTFB_US && !n.begun)
+	if ((id == N_TTFB_US && !n.begun) || (id == N_ACKED && !n.settled))
 		Py_RETURN_NONE;
 	return PyLong_FromUnsignedLongLong(n.v[id]);
 }
@@ -124,26 +137,17 @@ get_aborted(PyObject *self, void *unused)
 	return PyBool_FromLong(n.aborted);
 }
 
+/* A word by outcome, None where there is none. */
 static PyObject *
-get_abort_reason(PyObject *self, void *unused)
+get_word(PyObject *self, void *table)
 {
+	const char *const *words = table;
 	struct numbers n;
 
-	(void)unused;
 	get_numbers(self, &n);
-	if (n.outcome < 0 || (size_t)n.outcome >= ARRAY_LEN(reasons) ||
-	    reasons[n.outcome] == NULL)
+	if (words[n.outcome] == NULL)
 		Py_RETURN_NONE;
-	return PyUnicode_FromString(reasons[n.outcome]);
-}
-
-/* Unknown without accounting of what the peer acknowledged. */
-static PyObject *
-get_acked(PyObject *self, void *unused)
-{
-	(void)self;
-	(void)unused;
-	Py_RETURN_NONE;
+	return PyUnicode_FromString(words[n.outcome]);
 }
 
 static void
@@ -167,9 +171,11 @@ static PyGetSetDef transfer_getset[] = {
     NUMBER("sent", N_SENT, "all bytes of the answer the kernel took"),
     NUMBER("ttfb_us", N_TTFB_US, "microseconds until the first byte went out, or None"),
     NUMBER("duration_us", N_DURATION_US, "microseconds since the first byte came in"),
-    {"acked", get_acked, NULL, "bytes the client acknowledged; None: not known", NULL},
+    NUMBER(
+	"acked", N_ACKED, "of these, those the client acknowledged; None: not yet known"),
+    {"outcome", get_word, NULL, "how it ended, None before that", (void *)outcomes},
     {"aborted", get_aborted, NULL, "whether the answer did not reach its end", NULL},
-    {"abort_reason", get_abort_reason, NULL, "why it did not, or None", NULL},
+    {"abort_reason", get_word, NULL, "why it did not, or None", (void *)reasons},
     {NULL, NULL, NULL, NULL, NULL},
 };
 

@@ -241,6 +241,42 @@ run_gated(struct req *r, bool head_first)
 	finish(r, 0);
 }
 
+/* 16 times the block, which is handed back. */
+static void
+run_borrowed(struct req *r, unsigned flags)
+{
+	put_head(r, "Content-Length: 16777216\r\n");
+	for (int i = 0; i < 16; i++)
+		if (req_out_borrow(
+			r, OUT_BODY, block, sizeof(block), &fake_counts.released) < 0)
+			abort();
+	finish(r, flags);
+}
+
+static bool
+awaits(struct req *r)
+{
+	return is(r, "/await") || is(r, "/await-big") || is(r, "/await-cut");
+}
+
+static void
+run_end(struct req *r)
+{
+	const struct req_counts *n = &r->counts;
+
+	if (awaits(r) && !r->settled) {
+		req_await_ack(r);
+		return;
+	}
+	if (awaits(r)) {
+		fake_counts.acked = r->acked;
+		fake_counts.sent = n->out[OUT_HEAD] + n->out[OUT_BODY] + n->out_tls;
+		atomic_fetch_add(&fake_counts.awaited, 1);
+	}
+	atomic_fetch_add(&fake_counts.done, 1);
+	req_done(r);
+}
+
 static void
 run_start(struct req *r)
 {
@@ -267,21 +303,16 @@ run_start(struct req *r)
 		finish(r, REQ_ABORT);
 	} else if (is(r, "/soon")) {
 		run_soon(r);
-	} else if (is(r, "/cut")) {
+	} else if (is(r, "/cut") || is(r, "/await-cut")) {
 		put_head(r, "Content-Length: 10\r\n");
 		put_body(r, "12345", 5);
-		finish(r, REQ_ABORT);
-	} else if (is(r, "/borrow")) {
-		put_head(r, "Content-Length: 16777216\r\n");
-		for (int i = 0; i < 16; i++)
-			if (req_out_borrow(r, OUT_BODY, block, sizeof(block),
-				&fake_counts.released) < 0)
-				abort();
-		finish(r, 0);
+		finish(r, REQ_ABORT | (awaits(r) ? REQ_NEEDS_END : 0));
+	} else if (is(r, "/borrow") || is(r, "/await-big")) {
+		run_borrowed(r, awaits(r) ? REQ_NEEDS_END : 0);
 	} else {
 		put_head(r, "Content-Length: 5\r\n");
 		put_body(r, "hello", 5);
-		finish(r, is(r, "/hook") ? REQ_NEEDS_END : 0);
+		finish(r, is(r, "/hook") || awaits(r) ? REQ_NEEDS_END : 0);
 	}
 }
 
@@ -302,8 +333,7 @@ run_job(struct job *j)
 		run_big(r);
 		break;
 	case JOB_END:
-		atomic_fetch_add(&fake_counts.done, 1);
-		req_done(r);
+		run_end(r);
 		break;
 	}
 }

@@ -8,6 +8,8 @@
 
 struct fake_counts {
 	_Atomic int started, ended, done, released, aborted, overdue;
+	_Atomic int awaited;          /* of those who wait: whose numbers became final */
+	_Atomic uint64_t sent, acked; /* of the last of them */
 };
 
 #define FAKE_THREAD 5 /* the number it says it has */
@@ -19,7 +21,8 @@ extern _Atomic int fake_gate; /* opens when not 0 */
 extern const struct app_ops fake_app_ops;
 
 /* /hello: "hello"; /stream: 16 chunks; /big: 8 MiB in 64 KiB steps with back-pressure;
- * /echo: the body's length as text; /hook: needs end(); /never: answers only when aborted;
+ * /echo: the body's length as text; /hook: needs end(); /await, /await-big (16 MiB),
+ * /await-cut: and waits for the acknowledgement; /never: answers only when aborted;
  * /soon: a deadline of 50 ms of its own, returns when fake_let_go is set;
  * /cut: half an answer, then REQ_ABORT; /borrow: 16 times 1 MiB that is handed back;
  * /gate, /late: a head, then waits for the gate, or the other way round; /https: cuts what

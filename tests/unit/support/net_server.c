@@ -154,8 +154,16 @@ net_server_wait_accepting(bool accepting)
 int
 net_server_client(void)
 {
+	return net_server_client_with(0);
+}
+
+int
+net_server_client_with(int rcvbuf)
+{
 	int fd = socket(AF_INET, SOCK_STREAM, 0);
 
+	if (rcvbuf > 0)
+		setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &rcvbuf, sizeof(rcvbuf));
 	assert_int_equal(connect(fd, (struct sockaddr *)&where, sizeof(where)), 0);
 	return fd;
 }

@@ -33,6 +33,8 @@ void net_server_wait_stat(enum stat_id id, uint64_t least);
 void net_server_wait_accepting(bool accepting);
 
 int net_server_client(void);
+/* One whose kernel takes little before it reads; 0: as usual. */
+int net_server_client_with(int rcvbuf);
 void net_server_send(int fd, const char *text);
 /* Reads until the end of the connection or until `want` bytes are there; returns how many.
  */
