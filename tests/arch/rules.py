@@ -38,7 +38,15 @@ LIBRARIES = {
     "Python.h": {"worker/py"},
     "event2/": {"common", "master", "master/ctl", "master/gateway", "worker", "worker/net"},
     "openssl/": {"worker", "worker/net"},
-    "jansson.h": {"common", "master", "master/ctl", "master/cli", "master/gateway", "worker"},
+    "jansson.h": {
+        "common",
+        "master",
+        "master/ctl",
+        "master/cli",
+        "master/gateway",
+        "master/ledger",
+        "worker",
+    },
     "sqlite3.h": {"master/ledger"},
     "pthread.h": {"common", "worker", "worker/net", "worker/py"},
 }
