@@ -1,17 +1,30 @@
-/* Histograms with the boundaries of Prometheus' native schema 4: sixteen buckets to a
- * doubling, so a quantile is off by at most 4.4 %. Microseconds in, from 1 us to 2^32 us
- * (71 minutes). SPDX-License-Identifier: MIT */
+/* Histograms with the boundaries of Prometheus' native schema 4, in seconds: sixteen
+ * buckets to a doubling, so a quantile is off by at most 4.4 %. Nanoseconds in, from 1 us
+ * to an hour. Beside them the fixed boundaries of the text format, which none of the others
+ * equals. SPDX-License-Identifier: MIT */
 #pragma once
 
 #include "common/base.h"
 
 #define HIST_PER_DOUBLING 16
-#define HIST_BUCKETS (32 * HIST_PER_DOUBLING + 1)
+/* Schema 4's index of the first bucket: it holds what is at most 2^(-318/16) s (1.04 us);
+ * the next one, of index -317, what is above that and at most 2^(-317/16) s. */
+#define HIST_FIRST_INDEX (-318)
+#define HIST_LAST_INDEX 190 /* 2^(190/16) s is 63 minutes */
+#define HIST_BUCKETS (HIST_LAST_INDEX - HIST_FIRST_INDEX + 2) /* the last: all above */
 
-/* The bucket of a value: bucket i holds what is above 2^((i-1)/16) and at most 2^(i/16);
- * bucket 0 everything up to 1, the last one everything above. */
-unsigned hist_bucket(uint64_t us);
-/* The upper boundary of a bucket, microseconds. */
+#define HIST_BOUNDS 14                 /* hist_bounds_ns */
+#define HIST_CLASSES (HIST_BOUNDS + 1) /* the last: all above */
+
+/* 5 ms .. 10 s, as the clients of Prometheus have them. */
+extern const uint64_t hist_bounds_ns[HIST_BOUNDS];
+
+/* The bucket of a duration. */
+unsigned hist_bucket(uint64_t ns);
+/* Among the fixed boundaries: the first one it does not exceed. */
+unsigned hist_class(uint64_t ns);
+/* The upper boundary of a bucket, microseconds; that of the last one is the one before. */
 double hist_upper(unsigned bucket);
-/* The value below which the part q (0 .. 1) of n counts lies; 0 when all are 0. */
+/* The value (microseconds) below which the part q (0 .. 1) of n counts lies; 0 when all are
+ * 0. */
 double hist_quantile(const uint64_t counts[HIST_BUCKETS], double q);

@@ -9,6 +9,13 @@
 
 #include <stdatomic.h>
 
+enum duration_id {
+#define DURATION(name, ...) DURATION_##name,
+#include "common/durations.def"
+#undef DURATION
+	DURATIONS
+};
+
 enum stat_id {
 #define STAT(name, ...) STAT_##name,
 #include "common/stats.def"
@@ -37,6 +44,13 @@ struct seg_inflight {
 	char target[168]; /* path without query, cut; hostile bytes: escape when printing */
 };
 
+/* common/hist.h */
+struct seg_hist {
+	_Atomic uint64_t bucket[HIST_BUCKETS];
+	_Atomic uint64_t classes[HIST_CLASSES];
+	_Atomic uint64_t sum_us;
+};
+
 struct seg {
 	uint64_t magic;
 	uint32_t size; /* of this struct: the two sides must agree */
@@ -46,8 +60,7 @@ struct seg {
 	    heartbeat_ns;        /* CLOCK_MONOTONIC, once a second from the I/O thread */
 	_Atomic uint32_t traces; /* stack dumps completed (HERITAGE_TRACE_SIGNAL) */
 	_Atomic uint64_t stats[STAT_COUNT];
-	_Atomic uint64_t latency[HIST_BUCKETS]; /* request durations, common/hist.h */
-	_Atomic uint64_t latency_sum_us;
+	struct seg_hist durations[DURATIONS];
 	_Atomic uint64_t codes[SEG_CODES]; /* responses of status SEG_CODE_FIRST + i */
 	_Atomic uint64_t accepted[SEG_LISTENERS]; /* by listener, in the heritage's order */
 	struct seg_inflight inflight[SEG_INFLIGHT];
@@ -67,6 +80,16 @@ counter_add(_Atomic uint64_t *c, uint64_t n)
 	uint64_t v = atomic_load_explicit(c, memory_order_relaxed);
 
 	atomic_store_explicit(c, v + n, memory_order_relaxed);
+}
+
+static inline void
+seg_count_duration(struct seg *s, enum duration_id id, uint64_t ns)
+{
+	struct seg_hist *h = &s->durations[id];
+
+	counter_add(&h->bucket[hist_bucket(ns)], 1);
+	counter_add(&h->classes[hist_class(ns)], 1);
+	counter_add(&h->sum_us, ns / 1000);
 }
 
 static inline void

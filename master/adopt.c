@@ -107,6 +107,20 @@ read_counts(uint64_t *to, size_t n, const json_t *list)
 }
 
 static void
+adopt_durations(struct totals_tallies *t, const json_t *from)
+{
+	for (size_t i = 0; i < DURATIONS; i++) {
+		const json_t *one = json_object_get(from, totals_durations[i].name);
+		struct totals_duration *d = &t->durations[i];
+
+		read_counts(d->bucket, HIST_BUCKETS, json_object_get(one, "buckets"));
+		read_counts(d->classes, HIST_CLASSES, json_object_get(one, "classes"));
+		d->sum_us =
+		    (uint64_t)MAX(json_integer_value(json_object_get(one, "sum_us")), 0);
+	}
+}
+
+static void
 adopt_totals(struct totals *t, const json_t *from)
 {
 	const json_t *stats = json_object_get(from, "stats");
@@ -114,12 +128,12 @@ adopt_totals(struct totals *t, const json_t *from)
 	for (unsigned i = 0; i < STAT_COUNT; i++)
 		t->dead.stats[i] = (uint64_t)MAX(
 		    json_integer_value(json_object_get(stats, totals_fields[i].name)), 0);
-	read_counts(t->dead.latency, HIST_BUCKETS, json_object_get(from, "latency"));
+	adopt_durations(&t->dead_tallies, json_object_get(from, "durations"));
+	memcpy(t->dead.latency, t->dead_tallies.durations[DURATION_request].bucket,
+	    sizeof(t->dead.latency));
 	read_counts(t->dead_tallies.codes, SEG_CODES, json_object_get(from, "codes"));
 	read_counts(
 	    t->dead_tallies.accepted, SEG_LISTENERS, json_object_get(from, "accepted"));
-	t->dead.latency_sum_us =
-	    (uint64_t)MAX(json_integer_value(json_object_get(from, "latency_sum_us")), 0);
 	t->seq = (uint64_t)MAX(json_integer_value(json_object_get(from, "seq")), 0);
 }
 

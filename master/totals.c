@@ -13,6 +13,12 @@ const struct totals_field totals_fields[STAT_COUNT] = {
 #undef STAT
 };
 
+const struct totals_duration_field totals_durations[DURATIONS] = {
+#define DURATION(name, help) {#name, help},
+#include "common/durations.def"
+#undef DURATION
+};
+
 static uint64_t
 load(const _Atomic uint64_t *p)
 {
@@ -34,6 +40,20 @@ add(uint64_t a, uint64_t b)
 }
 
 static void
+look_all(uint64_t *seen, const _Atomic uint64_t *now, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		seen[i] = count_seen(seen[i], load(&now[i]));
+}
+
+static void
+add_all(uint64_t *to, const uint64_t *from, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		to[i] = add(to[i], from[i]);
+}
+
+static void
 look(struct totals_counts *seen, const struct seg *s)
 {
 	for (size_t i = 0; i < STAT_COUNT; i++) {
@@ -45,27 +65,35 @@ look(struct totals_counts *seen, const struct seg *s)
 		else
 			seen->stats[i] = count_seen(seen->stats[i], now);
 	}
-	for (size_t i = 0; i < HIST_BUCKETS; i++)
-		seen->latency[i] = count_seen(seen->latency[i], load(&s->latency[i]));
-	seen->latency_sum_us = count_seen(seen->latency_sum_us, load(&s->latency_sum_us));
+	look_all(seen->latency, s->durations[DURATION_request].bucket, HIST_BUCKETS);
 }
 
 static void
 look_closer(struct totals_tallies *seen, const struct seg *s)
 {
-	for (size_t i = 0; i < SEG_CODES; i++)
-		seen->codes[i] = count_seen(seen->codes[i], load(&s->codes[i]));
-	for (size_t i = 0; i < SEG_LISTENERS; i++)
-		seen->accepted[i] = count_seen(seen->accepted[i], load(&s->accepted[i]));
+	look_all(seen->codes, s->codes, SEG_CODES);
+	look_all(seen->accepted, s->accepted, SEG_LISTENERS);
+	for (size_t i = 0; i < DURATIONS; i++) {
+		struct totals_duration *d = &seen->durations[i];
+
+		look_all(d->bucket, s->durations[i].bucket, HIST_BUCKETS);
+		look_all(d->classes, s->durations[i].classes, HIST_CLASSES);
+		look_all(&d->sum_us, &s->durations[i].sum_us, 1);
+	}
 }
 
 static void
 add_tallies(struct totals_tallies *to, const struct totals_tallies *from)
 {
-	for (size_t i = 0; i < SEG_CODES; i++)
-		to->codes[i] = add(to->codes[i], from->codes[i]);
-	for (size_t i = 0; i < SEG_LISTENERS; i++)
-		to->accepted[i] = add(to->accepted[i], from->accepted[i]);
+	add_all(to->codes, from->codes, SEG_CODES);
+	add_all(to->accepted, from->accepted, SEG_LISTENERS);
+	for (size_t i = 0; i < DURATIONS; i++) {
+		struct totals_duration *d = &to->durations[i];
+
+		add_all(d->bucket, from->durations[i].bucket, HIST_BUCKETS);
+		add_all(d->classes, from->durations[i].classes, HIST_CLASSES);
+		add_all(&d->sum_us, &from->durations[i].sum_us, 1);
+	}
 }
 
 static void
@@ -74,9 +102,7 @@ add_counts(struct totals_counts *to, const struct totals_counts *from, bool gaug
 	for (size_t i = 0; i < STAT_COUNT; i++)
 		if (gauges || !totals_fields[i].gauge)
 			to->stats[i] = add(to->stats[i], from->stats[i]);
-	for (size_t i = 0; i < HIST_BUCKETS; i++)
-		to->latency[i] = add(to->latency[i], from->latency[i]);
-	to->latency_sum_us = add(to->latency_sum_us, from->latency_sum_us);
+	add_all(to->latency, from->latency, HIST_BUCKETS);
 }
 
 /* `hint`: where it is when workers are listed in the same order each time. */

@@ -15,14 +15,25 @@ extern const struct totals_field totals_fields[STAT_COUNT];
 
 struct totals_counts {
 	uint64_t stats[STAT_COUNT];
-	uint64_t latency[HIST_BUCKETS];
-	uint64_t latency_sum_us;
+	uint64_t latency[HIST_BUCKETS]; /* of DURATION_request */
+};
+
+/* A line of common/durations.def. */
+struct totals_duration_field {
+	const char *name, *help;
+};
+
+extern const struct totals_duration_field totals_durations[DURATIONS];
+
+struct totals_duration {
+	uint64_t bucket[HIST_BUCKETS], classes[HIST_CLASSES], sum_us;
 };
 
 /* Counters in more detail, which no history is kept of. */
 struct totals_tallies {
 	uint64_t codes[SEG_CODES];        /* of status SEG_CODE_FIRST + i */
 	uint64_t accepted[SEG_LISTENERS]; /* by listener */
+	struct totals_duration durations[DURATIONS];
 };
 
 /* One live worker as it was last seen: no counter of its own goes below this. */

@@ -115,28 +115,47 @@ slots_to_json(const struct fleet *f)
 	return all;
 }
 
+static json_t *
+counts_to_json(const uint64_t *counts, size_t n)
+{
+	json_t *list = json_array();
+
+	for (size_t i = 0; i < n; i++)
+		json_array_append_new(list, json_integer((json_int_t)counts[i]));
+	return list;
+}
+
+static json_t *
+durations_to_json(const struct totals_tallies *t)
+{
+	json_t *all = json_object();
+
+	for (size_t i = 0; i < DURATIONS; i++) {
+		const struct totals_duration *d = &t->durations[i];
+
+		json_object_set_new(all, totals_durations[i].name,
+		    json_pack("{s:o, s:o, s:I}", "buckets",
+			counts_to_json(d->bucket, HIST_BUCKETS), "classes",
+			counts_to_json(d->classes, HIST_CLASSES), "sum_us",
+			(json_int_t)d->sum_us));
+	}
+	return all;
+}
+
 /* By name: the next binary may count more. */
 static json_t *
 totals_to_json(const struct totals *t)
 {
-	json_t *stats = json_object(), *latency = json_array();
-	json_t *codes = json_array(), *accepted = json_array();
+	json_t *stats = json_object();
 
 	for (unsigned i = 0; i < STAT_COUNT; i++)
 		json_object_set_new(stats, totals_fields[i].name,
 		    json_integer((json_int_t)t->dead.stats[i]));
-	for (unsigned i = 0; i < HIST_BUCKETS; i++)
-		json_array_append_new(
-		    latency, json_integer((json_int_t)t->dead.latency[i]));
-	for (unsigned i = 0; i < SEG_CODES; i++)
-		json_array_append_new(
-		    codes, json_integer((json_int_t)t->dead_tallies.codes[i]));
-	for (unsigned i = 0; i < SEG_LISTENERS; i++)
-		json_array_append_new(
-		    accepted, json_integer((json_int_t)t->dead_tallies.accepted[i]));
-	return json_pack("{s:o, s:o, s:o, s:o, s:I, s:I}", "stats", stats, "latency",
-	    latency, "codes", codes, "accepted", accepted, "latency_sum_us",
-	    (json_int_t)t->dead.latency_sum_us, "seq", (json_int_t)t->seq);
+	return json_pack("{s:o, s:o, s:o, s:o, s:I}", "stats", stats, "durations",
+	    durations_to_json(&t->dead_tallies), "codes",
+	    counts_to_json(t->dead_tallies.codes, SEG_CODES), "accepted",
+	    counts_to_json(t->dead_tallies.accepted, SEG_LISTENERS), "seq",
+	    (json_int_t)t->seq);
 }
 
 static json_t *

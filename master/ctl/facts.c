@@ -111,7 +111,7 @@ facts_latency(const struct master *m, const struct totals_snapshot *s, bool as_t
 	uint64_t counts[HIST_BUCKETS];
 	const struct facts_durations d = {
 	    .counts = s->sum.latency,
-	    .sum_us = s->sum.latency_sum_us,
+	    .sum_us = s->tallies.durations[DURATION_request].sum_us,
 	    .window = counts,
 	    .window_s = history_latency(m->minder->history, &s->sum, clock_ms(), counts),
 	};

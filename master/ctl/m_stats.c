@@ -65,7 +65,7 @@ add_parts(
 {
 	const struct facts_durations d = {
 	    .counts = w->seen.latency,
-	    .sum_us = w->seen.latency_sum_us,
+	    .sum_us = w->tallies.durations[DURATION_request].sum_us,
 	    .window = w->seen.latency,
 	    .window_s = (double)proc_age_ms(p) / 1000,
 	};

@@ -2,42 +2,50 @@
  * SPDX-License-Identifier: MIT */
 #include "common/hist.h"
 
+#include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
 
 #include <cmocka.h>
 
-/* What is above the boundary before and at most at its own. */
-static void
-check_value(uint64_t us)
+/* The truth, with more digits than a double has. */
+static int
+index_of(uint64_t ns)
 {
-	unsigned i = hist_bucket(us);
+	return (int)ceill(log2l((long double)ns / 1e9L) * 16);
+}
 
-	assert_true(i < HIST_BUCKETS);
-	if (i < HIST_BUCKETS - 1)
-		assert_true((double)us <= hist_upper(i));
-	if (i > 0)
-		assert_true((double)us > hist_upper(i - 1));
+static void
+check_value(uint64_t ns)
+{
+	int want = index_of(ns) - HIST_FIRST_INDEX;
+
+	want = want < 0 ? 0 : want;
+	want = want >= HIST_BUCKETS ? HIST_BUCKETS - 1 : want;
+	if ((int)hist_bucket(ns) != want)
+		fail_msg("%llu ns: bucket %u, not %d", (unsigned long long)ns,
+		    hist_bucket(ns), want);
 }
 
 static void
 test_boundaries(void **state)
 {
-	double power = 1; /* 2^i */
-
 	(void)state;
-	for (unsigned i = 0; i < HIST_BUCKETS; i++) {
-		double upper = hist_upper(i), sixteenth = upper;
+	for (int i = 0; i < HIST_BUCKETS - 1; i++) {
+		double want = 1e6 * exp2((i + HIST_FIRST_INDEX) / 16.0);
 
-		for (int doubled = 0; doubled < 4; doubled++)
-			sixteenth *= sixteenth;
-		assert_true(sixteenth / power > 1 - 1e-14 && sixteenth / power < 1 + 1e-14);
-		power *= 2;
-		check_value((uint64_t)upper);
-		check_value((uint64_t)upper + 1);
+		assert_true(fabs(hist_upper((unsigned)i) / want - 1) < 1e-14);
+		/* The last nanosecond that belongs to it, and the first that does not. */
+		check_value((uint64_t)(want * 1e3));
+		check_value((uint64_t)(want * 1e3) + 1);
 	}
-	for (unsigned e = 0; e <= 32; e++)
-		assert_int_equal(hist_bucket(1ull << e), e * HIST_PER_DOUBLING);
+	assert_true(
+	    hist_upper(HIST_BUCKETS - 1) == hist_upper(HIST_BUCKETS - 2)); /* no guess */
+	/* Powers of two of a second are boundaries, and belong to the bucket below. */
+	assert_int_equal(hist_bucket(1000000000), -HIST_FIRST_INDEX);
+	assert_int_equal(hist_bucket(500000000), -16 - HIST_FIRST_INDEX);
+	assert_int_equal(hist_bucket(2000000000), 16 - HIST_FIRST_INDEX);
+	assert_int_equal(hist_bucket(2000000001), 17 - HIST_FIRST_INDEX);
 }
 
 static void
@@ -46,27 +54,35 @@ test_ends(void **state)
 	(void)state;
 	assert_int_equal(hist_bucket(0), 0);
 	assert_int_equal(hist_bucket(1), 0);
-	assert_int_equal(hist_bucket(2), 16);
-	assert_int_equal(hist_bucket((1ull << 32) - 1), HIST_BUCKETS - 1);
-	assert_int_equal(hist_bucket((1ull << 32) + 1), HIST_BUCKETS - 1);
+	assert_int_equal(hist_bucket(1000), 0);
+	assert_int_equal(hist_bucket(3757000000000), HIST_BUCKETS - 1);
 	assert_int_equal(hist_bucket(UINT64_MAX), HIST_BUCKETS - 1);
 }
 
 static void
-test_monotonic(void **state)
+test_random(void **state)
 {
-	unsigned before = 0;
+	uint64_t x = 88172645463325252ull;
 
 	(void)state;
-	for (uint64_t us = 0; us < 300000; us++) {
-		unsigned i = hist_bucket(us);
-
-		assert_true(i >= before);
-		check_value(us);
-		before = i;
+	for (int i = 0; i < 300000; i++) {
+		x ^= x << 13;
+		x ^= x >> 7;
+		x ^= x << 17;
+		check_value((x >> (x & 31) >> 20) + 1);
 	}
-	for (uint64_t us = 1; us < UINT64_MAX / 3; us = us * 3 / 2 + 1)
-		check_value(us);
+}
+
+static void
+test_classes(void **state)
+{
+	(void)state;
+	assert_int_equal(hist_class(0), 0);
+	for (unsigned i = 0; i < HIST_BOUNDS; i++) {
+		assert_int_equal(hist_class(hist_bounds_ns[i]), i);
+		assert_int_equal(hist_class(hist_bounds_ns[i] + 1), i + 1);
+	}
+	assert_int_equal(hist_class(UINT64_MAX), HIST_CLASSES - 1);
 }
 
 static void
@@ -78,7 +94,7 @@ test_quantiles(void **state)
 	(void)state;
 	assert_true(hist_quantile(counts, 0.5) == 0);
 	for (uint64_t us = 1; us <= 100000; us++)
-		counts[hist_bucket(us)]++;
+		counts[hist_bucket(us * 1000)]++;
 	for (size_t i = 0; i < ARRAY_LEN(wanted); i++) {
 		double exact = wanted[i] * 100000, got = hist_quantile(counts, wanted[i]);
 
@@ -87,7 +103,8 @@ test_quantiles(void **state)
 	assert_true(hist_quantile(counts, 1) >= 100000);
 	memset(counts, 0, sizeof(counts));
 	counts[0] = 1; /* a single one is every quantile */
-	assert_true(hist_quantile(counts, 0) == 1 && hist_quantile(counts, 1) == 1);
+	assert_true(hist_quantile(counts, 0) == hist_upper(0) &&
+		    hist_quantile(counts, 1) == hist_upper(0));
 }
 
 int
@@ -96,7 +113,8 @@ main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_boundaries),
 	    cmocka_unit_test(test_ends),
-	    cmocka_unit_test(test_monotonic),
+	    cmocka_unit_test(test_random),
+	    cmocka_unit_test(test_classes),
 	    cmocka_unit_test(test_quantiles),
 	};
 

@@ -48,7 +48,7 @@ pass(struct feed *f, unsigned seconds, unsigned requests, uint64_t us)
 	f->counts.stats[STAT_requests] += requests;
 	f->counts.stats[STAT_out_head] += requests;
 	f->counts.stats[STAT_out_body] += 2 * requests;
-	f->counts.latency[hist_bucket(us)] += requests;
+	f->counts.latency[hist_bucket(us * 1000)] += requests;
 	history_feed(f->h, &f->counts, &f->gauges, f->now_ms);
 }
 

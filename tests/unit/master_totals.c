@@ -36,8 +36,7 @@ static void
 count_request(struct seg *s, uint64_t us)
 {
 	stat_add(s, STAT_requests, 1);
-	s->latency[hist_bucket(us)]++;
-	s->latency_sum_us += us;
+	seg_count_duration(s, DURATION_request, us * 1000);
 }
 
 static void
@@ -57,7 +56,7 @@ test_sum_survives_death(void **state)
 	assert_int_equal(s.seq, 1);
 	assert_int_equal(s.sum.stats[STAT_requests], 6);
 	assert_int_equal(s.sum.stats[STAT_connections], 30);
-	assert_int_equal(s.sum.latency_sum_us, 6000);
+	assert_int_equal(s.tallies.durations[DURATION_request].sum_us, 6000);
 	assert_int_equal(totals_latency_count(s.sum.latency), 6);
 	/* It counts on after the last look, and dies. */
 	count_request(live[1], 1000);
@@ -99,13 +98,13 @@ test_hostile_segment(void **state)
 	(void)state;
 	stat_add(live[0], STAT_requests, 100);
 	stat_add(live[1], STAT_requests, 5);
-	live[0]->latency[7] = 50;
+	live[0]->durations[DURATION_request].bucket[7] = 50;
 	assert_int_equal(take(&t, live, 2).sum.stats[STAT_requests], 105);
 	seg_count_code(live[0], 404);
 	live[0]->accepted[SEG_LISTENERS - 1] = 9;
 	(void)take(&t, live, 2);
 	live[0]->stats[STAT_requests] = 3;
-	live[0]->latency[7] = 0;
+	live[0]->durations[DURATION_request].bucket[7] = 0;
 	live[0]->codes[404 - SEG_CODE_FIRST] = 0;
 	live[0]->accepted[SEG_LISTENERS - 1] = UINT64_MAX;
 	s = take(&t, live, 2);

@@ -171,6 +171,9 @@ setup(void **state)
 		events_emit(&old.events, "server.ready", NULL);
 	old.minder->totals.dead.stats[STAT_requests] = 123456;
 	old.minder->totals.dead.latency[3] = 17;
+	old.minder->totals.dead_tallies.durations[DURATION_request].bucket[3] = 17;
+	old.minder->totals.dead_tallies.durations[DURATION_app].classes[2] = 18;
+	old.minder->totals.dead_tallies.durations[DURATION_ttfb].sum_us = 19;
 	crashes_restore(&old.minder->crashes, crash);
 	json_decref(crash);
 	make_listener(&old.listeners.v[0]);

@@ -111,10 +111,16 @@ req_pool_free(struct net *net)
 }
 
 static void
-count_latency(struct seg *seg, uint64_t us)
+count_durations(const struct req *r)
 {
-	counter_add(&seg->latency[hist_bucket(us)], 1);
-	counter_add(&seg->latency_sum_us, us);
+	struct seg *seg = r->net->seg;
+	uint64_t first = atomic_load_explicit(&r->first_out_ns, memory_order_relaxed);
+
+	seg_count_duration(seg, DURATION_request, r->end_ns - r->start_ns);
+	if (r->app_started)
+		seg_count_duration(seg, DURATION_app, r->app_ns);
+	if (first != 0)
+		seg_count_duration(seg, DURATION_ttfb, first - r->start_ns);
 }
 
 static void
@@ -129,7 +135,7 @@ count_response(struct req *r)
 	const struct req_counts *n = &r->counts;
 
 	stat_add(seg, STAT_requests, 1);
-	count_latency(seg, (r->end_ns - r->start_ns) / 1000);
+	count_durations(r);
 	if (r->status >= 100 && r->status < 600) {
 		stat_add(seg, by_class[r->status / 100], 1);
 		seg_count_code(seg, r->status);
