@@ -46,6 +46,7 @@ const char *const conf_group_titles[CONF_G_COUNT] = {
     [CONF_G_TLS] = "TLS",
     [CONF_G_PROXY] = "Proxies and headers",
     [CONF_G_LOG] = "Logs",
+    [CONF_G_ACCOUNT] = "Accounting",
 };
 
 static char

@@ -27,6 +27,7 @@ enum conf_group {
 	CONF_G_TLS,
 	CONF_G_PROXY,
 	CONF_G_LOG,
+	CONF_G_ACCOUNT,
 	CONF_G_COUNT
 };
 

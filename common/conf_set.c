@@ -2,6 +2,7 @@
  * SPDX-License-Identifier: MIT */
 #include "common/conf_set.h"
 
+#include "common/acct_rule.h"
 #include "common/bind.h"
 #include "common/conf_compat.h"
 #include "common/conf_logformat.h"
@@ -112,6 +113,7 @@ check_networks(const char *text, struct err *e)
 }
 
 static text_check_fn *const text_checks[CONF_COUNT] = {
+    [CONF_account_key] = acct_rule_check,
     [CONF_access_logformat] = conf_logformat_check,
     [CONF_bind] = check_bind,
     [CONF_env] = check_assignment,

@@ -13,7 +13,8 @@
 #define HERITAGE_BOARD_FD 8  /* memfd: common/board.h, shared by all workers */
 #define HERITAGE_TRACE_FD                                                                  \
 	9 /* memfd, O_APPEND: Python stacks are dumped here on HERITAGE_TRACE_SIGNAL */
-#define HERITAGE_FIRST_LISTENER_FD 10
+#define HERITAGE_ACCOUNTS_FD 10 /* common/acct.h: this worker's table */
+#define HERITAGE_FIRST_LISTENER_FD 11
 
 /* Sent by the master to a worker: every thread's Python stack goes to the trace memfd, then
  * seg->traces grows by one. */

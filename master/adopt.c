@@ -213,14 +213,16 @@ adopt_proc(struct master *m, const struct known *k, const json_t *obj, struct er
 {
 	struct generation *g =
 	    find_generation(k, json_integer_value(json_object_get(obj, "generation")));
-	struct proc from = {.channel = -1, .seg_fd = -1, .trace_fd = -1}, *p;
+	struct proc from = {.channel = -1, .seg_fd = -1, .trace_fd = -1, .accounts_fd = -1},
+		    *p;
 	struct slot *s;
 
 	if (READ(obj, &from, upgrade_proc_fields, e) < 0 ||
 	    check_child(from.pid, "worker", e) < 0 ||
 	    adopt_fd(from.channel, S_IFSOCK, "channel", e) < 0 ||
 	    adopt_fd(from.seg_fd, S_IFREG, "segment", e) < 0 ||
-	    adopt_fd(from.trace_fd, S_IFREG, "trace", e) < 0)
+	    adopt_fd(from.trace_fd, S_IFREG, "trace", e) < 0 ||
+	    adopt_fd(from.accounts_fd, S_IFREG, "accounts", e) < 0)
 		return -1;
 	s = m->fleet.slots[from.slot];
 	if (g == NULL || s == NULL || m->fleet.lines[from.line])

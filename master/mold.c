@@ -201,7 +201,8 @@ execute(struct mold *m, int theirs, struct err *e)
 	f->spawn.title = title;
 	f->spawn.env = m->gen->env;
 	pid = spawn_worker(&f->spawn,
-	    &(struct spawn_fds){theirs, conf_fd, seg_fd, trace_fd, m->gen->said_fd}, e);
+	    &(struct spawn_fds){theirs, conf_fd, seg_fd, trace_fd, seg_fd, m->gen->said_fd},
+	    e);
 	if (pid < 0)
 		return -1;
 	m->pid = pid;
@@ -304,7 +305,7 @@ mold_fork(struct mold *m, const struct proc *p, int worker_end, struct err *e)
 {
 	const struct msg_fork order = {
 	    p->slot, p->epoch, p->line, m->fleet->wanted, p->parked};
-	const int fds[] = {worker_end, p->seg_fd, p->trace_fd};
+	const int fds[] = {worker_end, p->seg_fd, p->trace_fd, p->accounts_fd};
 
 	if (m->channel < 0)
 		return err_set(e, "the mold has ended");

@@ -284,6 +284,7 @@ proc_reap(struct proc *p, int status)
 	p->reaped = true;
 	proc_channel_drain(p);
 	proc_channel_close(p);
+	acct_replay(&p->accounts);
 	at_once = p->state == LIFE_EXITING;
 	/* A drain that ends any other way than with 0 has lost requests. */
 	r.expected = p->failed || (p->expected && (at_once || status == 0));
@@ -312,10 +313,13 @@ proc_destroy(struct proc *p)
 	board_reset(f->board, p->line);
 	f->lines[p->line] = false;
 	seg_close(p->seg);
+	acct_close(&p->accounts);
 	if (p->seg_fd >= 0)
 		close(p->seg_fd);
 	if (p->trace_fd >= 0)
 		close(p->trace_fd);
+	if (p->accounts_fd >= 0)
+		close(p->accounts_fd);
 	generation_unref(p->gen);
 	free(p);
 }

@@ -2,6 +2,7 @@
  * says and what it is told. SPDX-License-Identifier: MIT */
 #pragma once
 
+#include "common/acct.h"
 #include "common/seg.h"
 #include "master/generation.h"
 #include "master/life.h"
@@ -38,8 +39,9 @@ struct proc {
 	enum proc_reason reason;
 	pid_t pid;                           /* 0: the mold has not said yet */
 	int channel;                         /* owned; -1: none */
-	int seg_fd, trace_fd;                /* owned */
+	int seg_fd, trace_fd, accounts_fd;   /* owned */
 	struct seg *seg;                     /* owned mapping */
+	struct acct accounts;                /* the same */
 	struct event *on_readable;           /* owned; NULL: none */
 	struct event *timer;                 /* owned */
 	int64_t born_ms, ready_ms, since_ms; /* monotonic; of the present state */

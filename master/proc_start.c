@@ -122,6 +122,15 @@ open_trace(struct proc *p, struct err *e)
 	return 0;
 }
 
+static int
+open_accounts(struct proc *p, struct err *e)
+{
+	const unsigned id[] = {p->slot, p->epoch, p->gen->number};
+
+	return acct_create(&p->accounts, -1, (unsigned)p->gen->heritage.conf.accounts_max,
+	    id, &p->accounts_fd, e);
+}
+
 static struct proc *
 create(struct fleet *f, struct generation *g, unsigned slot, unsigned epoch, struct err *e)
 {
@@ -137,6 +146,7 @@ create(struct fleet *f, struct generation *g, unsigned slot, unsigned epoch, str
 	    .channel = -1,
 	    .seg_fd = -1,
 	    .trace_fd = -1,
+	    .accounts_fd = -1,
 	    .drain_old_ms = -1,
 	    .born_ms = clock_ms()};
 	p->since_ms = p->born_ms;
@@ -149,7 +159,8 @@ create(struct fleet *f, struct generation *g, unsigned slot, unsigned epoch, str
 	f->procs = p;
 	p->timer = evtimer_new(f->base, on_timer, p);
 	p->seg = seg_create(slot, g->number, epoch, &p->seg_fd, e);
-	if (p->seg != NULL && p->timer != NULL && open_trace(p, e) == 0)
+	if (p->seg != NULL && p->timer != NULL && open_trace(p, e) == 0 &&
+	    open_accounts(p, e) == 0)
 		return p;
 	if (p->timer == NULL)
 		err_set(e, "out of memory");
@@ -180,7 +191,8 @@ execute(struct proc *p, int theirs, struct err *e)
 	f->spawn.title = title;
 	f->spawn.env = p->gen->env;
 	pid = spawn_worker(&f->spawn,
-	    &(struct spawn_fds){theirs, conf_fd, p->seg_fd, p->trace_fd, p->gen->said_fd},
+	    &(struct spawn_fds){
+		theirs, conf_fd, p->seg_fd, p->trace_fd, p->accounts_fd, p->gen->said_fd},
 	    e);
 	if (pid < 0)
 		return -1;
@@ -247,7 +259,8 @@ proc_adopt(struct fleet *f, struct generation *g, const struct proc *from, struc
 	f->procs = p;
 	p->timer = evtimer_new(f->base, on_timer, p);
 	p->seg = seg_open(p->seg_fd, e);
-	if (p->seg == NULL || p->timer == NULL) {
+	if (p->seg == NULL || p->timer == NULL ||
+	    acct_open(&p->accounts, p->accounts_fd, ACCT_WRITE, e) < 0) {
 		proc_destroy(p);
 		return NULL;
 	}

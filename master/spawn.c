@@ -25,7 +25,7 @@ static struct plan *
 plan_create(const struct spawn_setup *s, const struct spawn_fds *own)
 {
 	const int fixed[] = {own->channel, own->conf, own->seg, s->logs->access_fd,
-	    s->logs->error_fd, s->board_fd, own->trace};
+	    s->logs->error_fd, s->board_fd, own->trace, own->accounts};
 	size_t n = ARRAY_LEN(fixed) + s->n_listeners;
 	struct plan *p = malloc(sizeof(*p) + n * sizeof(p->fds[0]));
 
@@ -35,7 +35,8 @@ plan_create(const struct spawn_setup *s, const struct spawn_fds *own)
 			   HERITAGE_ERROR_FD == HERITAGE_CHANNEL_FD + 4 &&
 			   HERITAGE_BOARD_FD == HERITAGE_CHANNEL_FD + 5 &&
 			   HERITAGE_TRACE_FD == HERITAGE_CHANNEL_FD + 6 &&
-			   HERITAGE_FIRST_LISTENER_FD == HERITAGE_CHANNEL_FD + 7,
+			   HERITAGE_ACCOUNTS_FD == HERITAGE_CHANNEL_FD + 7 &&
+			   HERITAGE_FIRST_LISTENER_FD == HERITAGE_CHANNEL_FD + 8,
 	    "the plan lists the descriptors in their order");
 	if (p == NULL)
 		return NULL;

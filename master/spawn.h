@@ -26,7 +26,7 @@ struct spawn_setup {
 
 /* The process's own descriptors, in the order of their places. */
 struct spawn_fds {
-	int channel, conf, seg, trace;
+	int channel, conf, seg, trace, accounts;
 	int said; /* its standard error; 0: as the setup says */
 };
 

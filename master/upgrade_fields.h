@@ -26,6 +26,7 @@ static const struct field upgrade_proc_fields[] = {
     FD(struct proc, channel),
     FD(struct proc, seg_fd),
     FD(struct proc, trace_fd),
+    FD(struct proc, accounts_fd),
     TIME(struct proc, born_ms),
     TIME(struct proc, ready_ms),
     TIME(struct proc, since_ms),

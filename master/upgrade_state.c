@@ -13,15 +13,16 @@
 
 /* Of this JSON, of the messages on the channels, of how signals are held back meanwhile:
  * one more with each change of any. */
-#define LAYOUT 3
+#define LAYOUT 4
 
 /* Workers of the old binary go on: what is shared with them must be the same. */
 static json_t *
 layout_to_json(void)
 {
-	return json_pack("{s:i, s:I, s:I, s:I}", "number", LAYOUT, "seg",
+	return json_pack("{s:i, s:I, s:I, s:I, s:I}", "number", LAYOUT, "seg",
 	    (json_int_t)sizeof(struct seg), "board", (json_int_t)sizeof(struct board),
-	    "fork", (json_int_t)sizeof(struct msg_fork));
+	    "fork", (json_int_t)sizeof(struct msg_fork), "accounts",
+	    (json_int_t)(ACCT_LAYOUT * 100 + ACCT_COLUMNS));
 }
 
 static json_t *
@@ -263,7 +264,7 @@ upgrade_each_fd(const struct master *m, int (*change)(int fd))
 		rc |= change_one(m->listeners.v[i].fd, change);
 	for (const struct proc *p = m->fleet.procs; p != NULL; p = p->next)
 		rc |= change_one(p->channel, change) | change_one(p->seg_fd, change) |
-		      change_one(p->trace_fd, change);
+		      change_one(p->trace_fd, change) | change_one(p->accounts_fd, change);
 	for (const struct mold *mold = m->fleet.molds; mold != NULL; mold = mold->next)
 		if (mold->gen != NULL)
 			rc |= change_one(mold->channel, change);

@@ -21,7 +21,7 @@
 #define SECOND_MS 1000
 
 /* The descriptors of a FORK, in their order. */
-enum { FORK_CHANNEL, FORK_SEGMENT, FORK_TRACE, FORK_FDS };
+enum { FORK_CHANNEL, FORK_SEGMENT, FORK_TRACE, FORK_ACCOUNTS, FORK_FDS };
 
 static struct msg msg; /* too large for a stack */
 static pid_t master;
@@ -145,7 +145,8 @@ fork_worker(const struct mold_ops *ops, const struct msg_fork *order)
 	return false;
 }
 
-/* What is wrong with a FORK; order and w->seg are set when nothing is. */
+/* What is wrong with a FORK; order and what of w is the
+ * worker's own are set when nothing is. */
 static int
 check_order(struct worker *w, struct msg_fork *order, struct err *e)
 {
@@ -164,7 +165,13 @@ check_order(struct worker *w, struct msg_fork *order, struct err *e)
 	    kind != SOCK_SEQPACKET)
 		return err_set(e, "its first descriptor is no channel");
 	w->seg = seg_open(msg.fds[FORK_SEGMENT], e);
-	return w->seg == NULL ? -1 : 0;
+	if (w->seg == NULL)
+		return -1;
+	if (acct_open(&w->accounts, msg.fds[FORK_ACCOUNTS], ACCT_WRITE, e) == 0)
+		return 0;
+	seg_close(w->seg);
+	w->seg = NULL;
+	return -1;
 }
 
 static bool
@@ -184,6 +191,7 @@ on_fork(struct worker *w, const struct mold_ops *ops)
 	}
 	seg_close(w->seg);
 	w->seg = NULL;
+	acct_close(&w->accounts);
 	return false;
 }
 

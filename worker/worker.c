@@ -109,11 +109,14 @@ worker_open(struct worker *w, struct err *e)
 		signal(SIGTERM, on_mold_term);
 	else if ((w->seg = seg_open(HERITAGE_SEG_FD, e)) == NULL)
 		return -1;
+	else if (acct_open(&w->accounts, HERITAGE_ACCOUNTS_FD, ACCT_WRITE, e) < 0)
+		return -1;
 	w->board = board_open(HERITAGE_BOARD_FD, e);
 	if (w->board == NULL)
 		return -1;
 	close(HERITAGE_SEG_FD);
 	close(HERITAGE_BOARD_FD);
+	close(HERITAGE_ACCOUNTS_FD);
 	if (w->seg != NULL)
 		atomic_store(&w->seg->pid, (int32_t)getpid());
 	log_set_level((enum log_level)MAX(log_level_parse(w->heritage.conf.log_level), 0));
@@ -218,5 +221,6 @@ worker_finish(struct worker *w)
 	log_set_sink(NULL);
 	board_close(w->board);
 	seg_close(w->seg);
+	acct_close(&w->accounts);
 	heritage_finish(&w->heritage);
 }

@@ -2,6 +2,7 @@
  * and end together. SPDX-License-Identifier: MIT */
 #pragma once
 
+#include "common/acct.h"
 #include "common/board.h"
 #include "common/heritage.h"
 #include "common/seg.h"
@@ -11,8 +12,9 @@ struct msg_fork;
 
 struct worker {
 	struct heritage heritage;
-	struct seg *seg;     /* shared with the master; NULL in a mold */
-	struct board *board; /* shared with the other workers */
+	struct seg *seg;      /* shared with the master; NULL in a mold */
+	struct acct accounts; /* the same: all zeros in a mold */
+	struct board *board;  /* shared with the other workers */
 };
 
 /* Takes over what the master left on the well-known descriptors; once per process. The
@@ -21,8 +23,8 @@ NODISCARD int worker_open(struct worker *w, struct err *e);
 
 /* From here on TERM ends this process at once, until it becomes a worker. */
 void worker_hold_term(void);
-/* In a process just forked from a mold: the worker that `order` describes. w->seg is its
- * segment already; the descriptors stay the caller's. */
+/* In a process just forked from a mold: the worker that `order` describes. w->seg and
+ * w->accounts are its own already; the descriptors stay the caller's. */
 void worker_become(struct worker *w, const struct msg_fork *order, int channel, int trace);
 
 /* The application could not be loaded: tells the master why (traceback or sentence) and

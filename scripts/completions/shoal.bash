@@ -39,6 +39,10 @@ _shoal() {
 		mapfile -t COMPREPLY < <(compgen -W 'drop refuse dangerous' -- "$cur")
 		return
 		;;
+	--billing-basis)
+		mapfile -t COMPREPLY < <(compgen -W 'delivered sent' -- "$cur")
+		return
+		;;
 	esac
 	if [[ $cur == -* ]]; then
 		mapfile -t COMPREPLY < <(compgen -W '
@@ -137,6 +141,9 @@ _shoal() {
 			--error-logfile
 			--log-level
 			--capture-output
+			--account-key
+			--accounts-max
+			--billing-basis
 			--config
 			--check-config
 			--print-config

@@ -3,7 +3,9 @@
  *   heritage_maker conf [OPTIONS] APP    the heritage, as JSON, its numbers 0
  *   heritage_maker seg SLOT EPOCH        a new shared segment
  *   heritage_maker board                 a new board
+ *   heritage_maker accounts SLOT EPOCH   a new table of accounts
  * SPDX-License-Identifier: MIT */
+#include "common/acct.h"
 #include "common/board.h"
 #include "common/conf_load.h"
 #include "common/heritage.h"
@@ -47,11 +49,23 @@ make_conf(int argc, char **argv)
 	return fd < 0 ? give_up("conf", &e) : copy_out(fd);
 }
 
+static int
+make_accounts(char **argv)
+{
+	const unsigned id[] = {(unsigned)atoi(argv[2]), (unsigned)atoi(argv[3]), 1};
+	struct acct a;
+	struct err e;
+	int fd;
+
+	return acct_create(&a, -1, 64, id, &fd, &e) < 0 ? give_up("accounts", &e)
+							: copy_out(fd);
+}
+
 int
 main(int argc, char **argv)
 {
 	const char *what = argc > 1 ? argv[1] : "";
-	struct err e = {"usage: conf, seg or board"};
+	struct err e = {"usage: conf, seg, board or accounts"};
 	int fd = -1;
 
 	if (strcmp(what, "conf") == 0)
@@ -61,5 +75,7 @@ main(int argc, char **argv)
 		return copy_out(fd);
 	if (strcmp(what, "board") == 0 && board_create(&fd, &e) != NULL)
 		return copy_out(fd);
+	if (strcmp(what, "accounts") == 0 && argc == 4)
+		return make_accounts(argv);
 	return give_up(what, &e);
 }

@@ -35,7 +35,7 @@ MESSAGES = {
 NAMES = {number: name for name, number in MESSAGES.items()}
 ROLES = {"worker": 0, "mold": 1}
 HIGH = 200  # descriptors wait here until they are put into their places
-FIRST_LISTENER = 10
+FIRST_LISTENER = 11
 SEG_PID_OFFSET = 24
 BOARD_LINE_0 = 8
 
@@ -187,6 +187,7 @@ class MoldMaster:
             log,
             os.dup(self.board),
             memfd("trace", b""),
+            memfd("accounts", made("accounts", 0, 0)),
             self.listener.fileno(),
         ]
         high = [fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, HIGH) for fd in sources]
@@ -222,11 +223,13 @@ class MoldMaster:
         """A new worker of the mold; waits until it is ready."""
         ours, theirs = channel()
         seg, trace = memfd("seg", made("seg", slot, epoch)), memfd("trace", b"")
+        accounts = memfd("accounts", made("accounts", slot, epoch))
         begin = time.monotonic()
         order = self.order(slot, epoch, parked, line)
-        self.mold.send("FORK", order, (theirs.fileno(), seg, trace))
+        self.mold.send("FORK", order, (theirs.fileno(), seg, trace, accounts))
         theirs.close()
         os.close(trace)
+        os.close(accounts)
         got = struct.unpack("=IIi", self.mold.expect("FORKED"))
         assert got[:2] == (slot, epoch) and got[2] > 0, f"{got}: {os.strerror(abs(got[2]))}"
         worker = Forked(got[2], ours, seg, slot, epoch)

@@ -9,6 +9,7 @@ import signal
 import struct
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 
 import procfs
@@ -149,7 +150,9 @@ def test_forks_leave_nothing_in_the_mold(facts_mold):
 def test_a_worker_maps_its_own_segment_alone(facts_mold):
     facts_mold.fork(0)
     second = facts_mold.fork(1)
-    assert memfds_mapped(second.pid) == ["/memfd:board (deleted)", "/memfd:seg (deleted)"]
+    own = {f"/memfd:{name} (deleted)": 1 for name in ("board", "seg")}
+    own["/memfd:accounts (deleted)"] = 2  # the rows, and what is applied: read-only
+    assert Counter(memfds_mapped(second.pid)) == own
 
 
 def test_a_worker_keeps_the_line_it_was_given(facts_mold):
@@ -203,13 +206,14 @@ def test_wrong_orders_are_refused_without_harm(facts_mold):
     right = facts_mold.order(0, 1)
     ours, theirs = channel()
     seg, trace = memfd("seg", made("seg", 0, 1)), memfd("trace", b"")
-    fds = (theirs.fileno(), seg, trace)
+    accounts = memfd("accounts", made("accounts", 0, 1))
+    fds = (theirs.fileno(), seg, trace, accounts)
     wrong = [
         (right, ()),
-        (right, fds[:2]),
-        (right, (*fds, trace)),
-        (right, (trace, seg, trace)),
-        (right, (theirs.fileno(), trace, seg)),
+        (right, fds[:3]),
+        (right, (*fds[:3], trace)),
+        (right, (trace, *fds[1:])),
+        (right, (theirs.fileno(), trace, seg, accounts)),
         (right[:-1], fds),
         (right + b"\0", fds),
         (b"", fds),
@@ -226,7 +230,7 @@ def test_wrong_orders_are_refused_without_harm(facts_mold):
     facts_mold.fork(0)
     assert kinds(facts_mold.mold.pid) == before
     assert facts_mold.log.count("order to fork was refused") == len(wrong)
-    for fd in (seg, trace):
+    for fd in (seg, trace, accounts):
         os.close(fd)
     ours.close()
     theirs.close()

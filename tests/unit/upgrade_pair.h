@@ -90,11 +90,15 @@ make_worker(struct generation *g, unsigned slot, enum life_state state)
 	    .was_ready = true,
 	    .drain_old_ms = -1};
 	struct seg *seg = seg_create(slot, g->number, from.epoch, &from.seg_fd, &e);
+	const unsigned id[] = {slot, from.epoch, g->number};
+	struct acct accounts;
 	struct proc *p;
 	int pair[2];
 
 	assert_non_null(seg);
 	seg_close(seg);
+	assert_int_equal(acct_create(&accounts, -1, 16, id, &from.accounts_fd, &e), 0);
+	acct_close(&accounts);
 	from.trace_fd = memfd_create("trace", MFD_CLOEXEC);
 	assert_int_equal(msg_pair(pair, &e), 0);
 	close(pair[1]);
@@ -259,7 +263,7 @@ change_numbers(json_t *v, const char *const *keys, int (*change)(int n))
 }
 
 static const char *const fd_keys[] = {"fd", "lock_fd", "dir_fd", "channel", "seg_fd",
-    "trace_fd", "fleet.spawn.board_fd", NULL};
+    "trace_fd", "accounts_fd", "fleet.spawn.board_fd", NULL};
 static json_t *
 written_by(const struct master *m)
 {

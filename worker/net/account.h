@@ -4,26 +4,27 @@
 
 #include "common/base.h"
 
+struct err;
 struct net;
 struct req;
 
-/* Opens the table the master gave (fd, not kept); without one (-1) nothing is counted. */
-struct err;
-NODISCARD int account_init(struct net *net, int fd, struct err *e);
-void account_finish(struct net *net);
+/* The worker's own table is its writer's from here on; a process without one counts nothing
+ * per account. */
+NODISCARD int account_init(struct net *net, struct err *e);
 /* Every tick: the clock of the rows. */
 void account_tick(struct net *net);
 
-/* Just before its first byte goes out: who is billed for all of this request is fixed.
- * Again: no effect. */
+/* Just before bytes of it go out: once the answer's head is there, who is billed for all of
+ * this request is fixed. */
 void account_fix(struct req *r);
 /* Before a send() of at most n bytes of it. */
 void account_intend(struct req *r, uint64_t n);
-/* After it: commits what r->counts grew. */
+/* After it, at the latest before the next: commits what r->counts grew. */
 void account_sent(struct req *r);
-/* At its outcome: the rest of its counts. What came later (the remains of a body that is
- * thrown away) is committed by calling it again. */
+/* At its outcome, and again when the application is finished with it: commits the rest. */
 void account_end(struct req *r);
+/* The request is about to be freed. */
+void account_forget(struct req *r);
 
 /* The row of a request whose key is fixed, for bytes whose fate is known later: held, so
  * that it stays this account's, until account_undelivered() lets it go. */

@@ -11,9 +11,10 @@ struct req;
 /* Counted by application threads, folded into the shared segment by the I/O thread (the
  * segment's only writer). They only grow. */
 struct app_counts {
-	_Atomic uint64_t errors;      /* exceptions that left the application */
-	_Atomic uint64_t hooks_run;   /* post hooks called */
-	_Atomic uint64_t hook_errors; /* exceptions that left one */
+	_Atomic uint64_t errors;        /* exceptions that left the application */
+	_Atomic uint64_t hooks_run;     /* post hooks called */
+	_Atomic uint64_t hook_errors;   /* exceptions that left one */
+	_Atomic uint64_t late_accounts; /* shoal.account changed after the head */
 };
 
 /*

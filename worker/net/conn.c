@@ -4,6 +4,7 @@
 
 #include "common/conf.h"
 #include "common/log.h"
+#include "worker/net/account.h"
 #include "worker/net/conn_in.h"
 #include "worker/net/listener.h"
 #include "worker/net/req_io.h"
@@ -122,9 +123,10 @@ conn_time_first(struct conn *c)
 }
 
 void
-conn_accept(struct listener *l, int fd, const struct addr *peer, bool tls)
+conn_accept(struct listener *l, int fd, const struct addr *peer, bool own)
 {
 	struct net *net = l->net;
+	const bool tls = l->tls && !own;
 	struct conn *c = calloc(1, sizeof(*c));
 
 	if (c == NULL) {
@@ -134,6 +136,7 @@ conn_accept(struct listener *l, int fd, const struct addr *peer, bool tls)
 	c->net = net;
 	c->listener = l;
 	c->peer = *peer;
+	c->own = own;
 	if (tls) {
 		if (tls_init(&c->t, fd, net->tls) < 0) {
 			close(fd);
@@ -405,6 +408,7 @@ conn_flush(struct conn *c)
 			answered(c);
 			return;
 		}
+		account_sent(r);
 		if (c->writing) {
 			conn_watch_write(c, false);
 			conn_time_body(c);

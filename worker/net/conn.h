@@ -34,6 +34,8 @@ struct conn {
 	uint64_t paused_ns;                   /* since when */
 	bool unsent_limited;                  /* TCP_NOTSENT_LOWAT is set */
 	bool parsing;                         /* inside conn_parse() */
+	bool own;                             /* the server is the client */
+	uint32_t account_row;                 /* of the last request; 0: none */
 	uint32_t served;                      /* requests begun */
 	uint32_t budget;                      /* bytes still to be discarded */
 	uint32_t tls_in;                      /* TLS bytes received, not yet a request's */
@@ -46,9 +48,9 @@ struct conn {
 	struct event ev_read, ev_write;
 };
 
-/* Takes over fd (closed on failure). tls: as the listener says, or plain for the server's
- * own questions to itself. */
-void conn_accept(struct listener *l, int fd, const struct addr *peer, bool tls);
+/* Takes over fd (closed on failure). own: a question of the server to itself,
+ * without TLS everywhere. */
+void conn_accept(struct listener *l, int fd, const struct addr *peer, bool own);
 /* (Re)starts the wait for the first byte of a connection's first request. */
 void conn_time_first(struct conn *c);
 /* Between requests and not wanted any more: closed, unless the next one is there. */

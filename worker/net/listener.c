@@ -106,7 +106,7 @@ accept_one(struct listener *l)
 		/* The kernel gave the address with the connection: a peer that is gone by
 		 * now is found out by its first read, not by a failing getpeername. */
 		addr_from_sockaddr(&peer, (struct sockaddr *)&ss, len);
-		conn_accept(l, fd, &peer, l->tls);
+		conn_accept(l, fd, &peer, false);
 		count_accepted(l);
 		l->net->share_waived = false;
 		return 1;

@@ -7,6 +7,7 @@
 #include "common/log.h"
 #include "worker/logw.h"
 #include "worker/net/access_log.h"
+#include "worker/net/account.h"
 #include "worker/net/conn.h"
 #include "worker/net/drain.h"
 #include "worker/net/forward.h"
@@ -143,6 +144,7 @@ publish_gauges(struct net *net)
 	stat_set(seg, STAT_app_errors, app->errors);
 	stat_set(seg, STAT_hooks_run, app->hooks_run);
 	stat_set(seg, STAT_hook_errors, app->hook_errors);
+	stat_set(seg, STAT_late_accounts, app->late_accounts);
 }
 
 static void
@@ -153,6 +155,7 @@ on_tick(evutil_socket_t fd, short what, void *arg)
 	(void)fd;
 	(void)what;
 	refresh_wall(net);
+	account_tick(net);
 	measure_lag(net);
 	publish_gauges(net);
 	net->accept_paused = false;
@@ -248,6 +251,8 @@ net_init(struct net *net, struct worker *w, const struct app_ops *ops, struct er
 	timers_configure(net);
 	limits_configure(net);
 	inflight_init(net);
+	if (account_init(net, e) < 0)
+		return -1;
 	if (forward_init(net->conf->forwarded_allow_ips, e) < 0)
 		return -1;
 	if (net->conf->access_logfile != NULL) {

@@ -2,6 +2,7 @@
  * SPDX-License-Identifier: MIT */
 #pragma once
 
+#include "common/acct_rule.h"
 #include "common/http/head.h"
 #include "common/seg.h"
 #include "worker/net/app_ops.h"
@@ -11,6 +12,7 @@
 #include <event2/event_struct.h>
 
 struct access_format;
+struct acct;
 struct board;
 struct conn;
 struct listener;
@@ -36,6 +38,8 @@ struct net {
 	const struct conf *conf;   /* borrowed */
 	struct seg *seg;           /* borrowed */
 	const struct board *board; /* borrowed */
+	struct acct *accounts;     /* borrowed; NULL: nothing is counted per account */
+	struct acct_rule account_rule;
 	const struct app_ops *ops; /* borrowed */
 	struct event_base *base;
 	struct tls_context *tls;      /* NULL: no TLS listener */

@@ -1,6 +1,7 @@
 /* Sends what a request has to say, as its client takes it, and counts by kind what the
  * kernel accepts. SPDX-License-Identifier: MIT */
 #include "common/conf.h"
+#include "worker/net/account.h"
 #include "worker/net/req_io.h"
 
 #include <errno.h>
@@ -83,15 +84,18 @@ out_count_rest(struct conn *c, struct req *r)
 /* Memory at the front of the queue, up to a file or OUT_IOV pieces; returns how many. A
  * file right at the front is given in *file instead. */
 static int
-gather(const struct outq *q, struct iovec iov[OUT_IOV], struct out_seg **file)
+gather(
+    const struct outq *q, struct iovec iov[OUT_IOV], struct out_seg **file, uint64_t *bytes)
 {
 	struct outq_cursor at = outq_begin(q);
 	struct out_seg *s;
 	int n = 0;
 
 	*file = NULL;
-	while ((s = outq_next(&at)) != NULL) {
+	*bytes = 0;
+	while (*bytes < ACCT_SENDS_MAX && (s = outq_next(&at)) != NULL) {
 		struct iovec *last = n > 0 ? &iov[n - 1] : NULL;
+		const size_t len = (size_t)MIN(s->len, ACCT_SENDS_MAX - *bytes);
 
 		if (s->is_file) {
 			if (n == 0)
@@ -99,12 +103,14 @@ gather(const struct outq *q, struct iovec iov[OUT_IOV], struct out_seg **file)
 			return n;
 		}
 		if (last != NULL && (char *)last->iov_base + last->iov_len == s->p) {
-			last->iov_len += s->len;
+			last->iov_len += len;
+			*bytes += len;
 			continue;
 		}
 		if (n == OUT_IOV)
 			return n;
-		iov[n++] = (struct iovec){(void *)s->p, s->len};
+		iov[n++] = (struct iovec){(void *)s->p, len};
+		*bytes += len;
 	}
 	return n;
 }
@@ -114,9 +120,11 @@ static ssize_t
 write_own(struct conn *c, struct req *r)
 {
 	const struct iovec iov = {r->own_out + r->own_sent, r->own_n - r->own_sent};
-	ssize_t n = c->t.ops->writev(&c->t, &iov, 1);
 	uint64_t sent[OUT_KINDS] = {0};
+	ssize_t n;
 
+	account_intend(r, iov.iov_len);
+	n = c->t.ops->writev(&c->t, &iov, 1);
 	if (n <= 0)
 		return n;
 	sent[OUT_HEAD] =
@@ -134,12 +142,15 @@ write_app(struct conn *c, struct req *r)
 	uint64_t sent[OUT_KINDS] = {0};
 	struct iovec iov[OUT_IOV];
 	struct out_seg *file;
-	ssize_t n = gather(&r->out, iov, &file);
+	uint64_t bytes;
+	ssize_t n = gather(&r->out, iov, &file, &bytes);
 
 	if (file != NULL) {
-		n = c->t.ops->sendfile(&c->t, file->fd, &file->off,
-		    (size_t)MIN(file->len, (uint64_t)OUT_TURN_BYTES));
+		bytes = MIN(file->len, (uint64_t)ACCT_SENDS_MAX);
+		account_intend(r, bytes);
+		n = c->t.ops->sendfile(&c->t, file->fd, &file->off, (size_t)bytes);
 	} else if (n > 0) {
+		account_intend(r, bytes);
 		n = c->t.ops->writev(&c->t, iov, (int)n);
 	}
 	if (n <= 0)
@@ -158,14 +169,18 @@ out_send(struct conn *c, struct req *r)
 	for (;;) {
 		ssize_t n;
 
-		if (turn >= OUT_TURN_BYTES)
+		if (turn >= OUT_TURN_BYTES) {
+			account_sent(r);
 			return OUT_YIELD; /* the write event comes back at once */
+		}
 		n = r->own_sent < r->own_n ? write_own(c, r) : write_app(c, r);
 		if (n == 0)
 			return OUT_DONE;
-		if (n < 0)
+		if (n < 0) {
+			account_sent(r);
 			return errno == EAGAIN || errno == EWOULDBLOCK ? OUT_BLOCKED
 								       : OUT_DEAD;
+		}
 		if (atomic_load_explicit(&r->first_out_ns, memory_order_relaxed) == 0)
 			atomic_store_explicit(
 			    &r->first_out_ns, net_now(r->net), memory_order_relaxed);

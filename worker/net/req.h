@@ -2,6 +2,7 @@
  * SPDX-License-Identifier: MIT */
 #pragma once
 
+#include "common/acct.h"
 #include "common/addr.h"
 #include "common/http/head.h"
 #include "worker/net/outq.h"
@@ -52,10 +53,24 @@ struct req_counts {
 	_Atomic uint64_t out_tls;
 };
 
+/* What of a request is in the table of accounts already. */
+struct req_account {
+	uint64_t seen[8]; /* of struct req_counts */
+	uint32_t row;
+	bool fixed;  /* row is its own, and held */
+	bool begun;  /* counted as a request */
+	bool open;   /* a send may be uncounted */
+	bool over;   /* its outcome is counted */
+	bool judged; /* its status is */
+	bool timed;  /* the application's time is */
+};
+
 struct req {
 	/* Constant from start() on */
 	struct head head;
-	const char *base; /* what the spans of head refer to */
+	char account[ACCT_KEY_MAX]; /* of the application, before `answering`; see account_n
+				     */
+	const char *base;           /* what the spans of head refer to */
 	struct addr peer;
 	const struct listener *listener;
 	bool tls;
@@ -73,6 +88,7 @@ struct req {
 	_Atomic bool taken;   /* a thread has begun with it */
 
 	/* Set by application threads before req_finish(), read by the I/O thread after */
+	uint32_t account_n;     /* bytes of `account`; 0: it did not say */
 	int status;             /* 0 until a response head was made */
 	_Atomic bool answering; /* the final head is in the output: interim ones are over */
 	_Atomic bool continued; /* the application wrote its own 100 Continue */
@@ -113,7 +129,8 @@ struct req {
 	uint64_t body_held_ns; /* the client was not read from: not its time */
 	int own_status;        /* taken_over: what was answered */
 	uint32_t inflight;     /* index in the shared segment + 1; 0: none */
-	struct timer timer;    /* TIMER_APP, _DEADLINE or _STUCK */
+	struct req_account acct;
+	struct timer timer;      /* TIMER_APP, _DEADLINE or _STUCK */
 	struct req *prev, *next; /* all open requests of the worker */
 	char *buffer;            /* owned: memory behind base */
 	size_t buffer_cap;
@@ -130,6 +147,9 @@ const char *req_server_port(const struct req *r);
 
 /* Once, before anything else: thread `index` begins with it. */
 void req_taken(struct req *r, uint32_t index);
+
+/* Who is billed for it, as the application says: any bytes. Before `answering` is set. */
+void req_bill(struct req *r, const char *account, size_t n);
 
 /* At least n contiguous bytes to write output into (the open batch grows as needed); NULL
  * without memory. Valid until the next req_out_ call. */

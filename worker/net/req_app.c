@@ -103,6 +103,12 @@ req_taken(struct req *r, uint32_t index)
 	inflight_taken(r);
 }
 
+void
+req_bill(struct req *r, const char *account, size_t n)
+{
+	r->account_n = (uint32_t)acct_key_fold(account, n, r->account);
+}
+
 char *
 req_out_room(struct req *r, size_t n)
 {

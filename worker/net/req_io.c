@@ -7,6 +7,7 @@
 #include "common/log.h"
 #include "worker/logw.h"
 #include "worker/net/access_log.h"
+#include "worker/net/account.h"
 #include "worker/net/body.h"
 #include "worker/net/delivery.h"
 #include "worker/net/inflight.h"
@@ -86,6 +87,7 @@ req_free(struct req *r)
 	struct net *net = r->net;
 
 	delivery_forget(r);
+	account_forget(r);
 	outq_finish(&r->out, net->ops->release);
 	free(r->own_out);
 	body_destroy(r->body);
@@ -185,6 +187,7 @@ req_record(struct req *r)
 		r->status = 499;
 	if (r->status == 0) /* not even a head came: no request */
 		return;
+	account_end(r);
 	count_response(r);
 	log_access(r);
 	inflight_close(r);
@@ -247,6 +250,7 @@ req_end(struct req *r, enum req_outcome outcome)
 		return;
 	atomic_store_explicit(&r->end_ns, net_now(net), memory_order_relaxed);
 	atomic_store(&r->outcome, (int)outcome);
+	account_end(r);
 	req_hide_socket(r);
 	r->conn = NULL;
 	out_drop(r);

@@ -42,7 +42,8 @@ enum out_result {
 	OUT_DEAD,
 };
 
-/* out.c: sends what it can of r's output on c; OUT_DONE: nothing is left to send. */
+/* out.c: sends what it can of r's output on c; OUT_DONE: nothing is left to send, and the
+ * last send is not committed yet (account_sent() or account_end() follows). */
 enum out_result out_send(struct conn *c, struct req *r);
 /* The connection ends: what the kernel took of a record that will not be whole is counted.
  */

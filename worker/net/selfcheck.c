@@ -197,7 +197,7 @@ open_check(struct net *net, struct str path, selfcheck_done_fn *done)
 	s->fd = pair[0];
 	watch(s);
 	peer = own_address(&net->listeners[0]);
-	conn_accept(&net->listeners[0], pair[1], &peer, false);
+	conn_accept(&net->listeners[0], pair[1], &peer, true);
 	return NULL;
 }
 

@@ -101,6 +101,7 @@ call_drop(struct call *c)
 	Py_CLEAR(c->iter);
 	Py_CLEAR(c->result);
 	Py_CLEAR(c->env);
+	Py_CLEAR(c->account);
 	shapes_take_back(c);
 	Py_CLEAR(c->context);
 	Py_CLEAR(c->greenlet);

@@ -20,6 +20,7 @@ struct call {
 	PyObject *env;               /* owned */
 	PyObject *result;            /* owned: what the application returned */
 	PyObject *iter;              /* owned: over result, NULL for a list or tuple */
+	PyObject *account;           /* owned: shoal.account when the head was made */
 	PyObject *context;           /* owned: a contextvars.Context */
 	PyObject *faces[FACE_KINDS]; /* owned: objects in env that look at this call */
 	Py_ssize_t transfer_refs;    /* of faces[FACE_TRANSFER] while only we know it */

@@ -2,6 +2,7 @@
  */
 #include "worker/py/response.h"
 
+#include "worker/py/bill.h"
 #include "worker/py/errors.h"
 #include "worker/py/face.h"
 #include "worker/py/lend.h"
@@ -84,7 +85,9 @@ response_send_head(struct call *c, bool sized, uint64_t size)
 		PyErr_Format(PyExc_ValueError, "response head: %s", resp_error_text(why));
 		return -1;
 	}
-	atomic_store_explicit(&r->answering, true, memory_order_relaxed);
+	bill_fix(c);
+	/* Whoever sees it sees who is billed. */
+	atomic_store_explicit(&r->answering, true, memory_order_release);
 	if (UNLIKELY(req_out_copy(r, OUT_HEAD, c->head.p, c->head.n) < 0)) {
 		PyErr_NoMemory();
 		return -1;
@@ -338,6 +341,8 @@ response_finish(struct call *c)
 		return -1;
 	if (!c->head_out && response_send_head(c, true, 0) < 0)
 		return -1;
+	if (c->iter != NULL || c->faces[FACE_WRITE] != NULL)
+		bill_check(c);
 	if (c->resp.framing == RESP_CHUNKED) {
 		if (req_out_copy(c->req, OUT_FRAMING, "0\r\n\r\n", 5) < 0) {
 			PyErr_NoMemory();
@@ -398,7 +403,8 @@ response_fail(struct call *c, PyObject *traceback)
 			 : resp_canned(room, cap, 500, date_header(c), server_header(c),
 			       c->head_request, &head_n);
 	c->head_out = true;
-	atomic_store_explicit(&c->req->answering, true, memory_order_relaxed);
+	bill_fix(c);
+	atomic_store_explicit(&c->req->answering, true, memory_order_release);
 	if (n == 0) {
 		c->finish_flags |= REQ_ABORT;
 		return;

@@ -2,6 +2,7 @@
  * begins; an error here is an exception in the application. SPDX-License-Identifier: MIT */
 #include "worker/py/start_response.h"
 
+#include "worker/py/bill.h"
 #include "worker/py/face.h"
 #include "worker/py/response.h"
 
@@ -68,6 +69,10 @@ add_fields(struct call *c, PyObject *headers)
 
 		if (pair_bytes(pair, &name, &value) < 0)
 			return -1;
+		if (UNLIKELY(bill_is_field(name))) {
+			bill_field(c, value);
+			continue;
+		}
 		why = resp_field(&c->resp, name, value);
 		if (UNLIKELY(why != RESP_OK))
 			return refuse(why, pair);
@@ -85,6 +90,7 @@ set_head(struct call *c, PyObject *status, PyObject *headers)
 	if (text_bytes(status, "the response status", &text) < 0)
 		return -1;
 	response_reset_head(c);
+	bill_reset(c);
 	why = resp_begin(&c->resp, text);
 	if (UNLIKELY(why != RESP_OK))
 		return refuse(why, status);
@@ -220,7 +226,8 @@ start_response_add_interim_fields(struct resp *resp, PyObject *headers)
 		struct str name, value;
 
 		rc = pair_bytes(pair, &name, &value);
-		if (rc == 0 && (why = resp_field(resp, name, value)) != RESP_OK)
+		if (rc == 0 && !bill_is_field(name) &&
+		    (why = resp_field(resp, name, value)) != RESP_OK)
 			rc = refuse(why, pair);
 	}
 	Py_XDECREF(fast);

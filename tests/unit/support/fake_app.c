@@ -21,7 +21,8 @@ struct job {
 /* What a request needs to go on where it left. */
 struct progress {
 	uint64_t sent, total, read;
-	bool close; /* the head said so */
+	bool close;          /* the head said so */
+	const char *account; /* NULL: it says nothing */
 };
 
 struct fake_counts fake_counts;
@@ -127,6 +128,8 @@ put_head(struct req *r, const char *fields)
 	n = snprintf(head, sizeof(head), "HTTP/1.1 200 OK\r\n%s%s\r\n", fields,
 	    p->close ? "Connection: close\r\n" : "");
 
+	if (p->account != NULL)
+		req_bill(r, p->account, strlen(p->account));
 	r->status = 200;
 	r->answering = true;
 	if (req_out_copy(r, OUT_HEAD, head, (size_t)n) < 0)
@@ -294,6 +297,9 @@ run_start(struct req *r)
 		run_stream(r);
 	} else if (is(r, "/gate") || is(r, "/late")) {
 		run_gated(r, is(r, "/gate"));
+	} else if (is(r, "/billed")) {
+		p->account = "acme";
+		run_stream(r);
 	} else if (is(r, "/https") && !r->https) {
 		finish(r, REQ_ABORT);
 	} else if (is(r, "/never")) {

@@ -53,6 +53,7 @@ above(int fd)
 void
 net_server_open(void)
 {
+	const unsigned id[] = {0, 1, 1};
 	struct heritage *h = &worker.heritage;
 	struct err e;
 	int fd;
@@ -66,6 +67,8 @@ net_server_open(void)
 	h->listeners[0].fd = above(dup(master_listener));
 	worker.seg = seg_create(0, 1, 1, &fd, &e);
 	assert_non_null(worker.seg);
+	close(fd);
+	assert_int_equal(acct_create(&worker.accounts, -1, 16, id, &fd, &e), 0);
 	close(fd);
 	worker.board = board_create(&fd, &e);
 	assert_non_null(worker.board);
@@ -108,6 +111,7 @@ net_server_join(void)
 	logw_stop(1000);
 	board_close(worker.board);
 	seg_close(worker.seg);
+	acct_close(&worker.accounts);
 	heritage_finish(&worker.heritage);
 }
 
