@@ -52,19 +52,27 @@ check_absolute(const char *text, struct err *e)
 	return 0;
 }
 
-/* Who a client of the control socket is, and what it may do. */
+/* Who a client of the control socket is, what it may do, and whose usage it may see. */
 static int
 check_role(const char *text, struct err *e)
 {
 	static const char *const kinds[] = {"user:", "group:"};
 	static const struct str roles = STR("observer|operator|admin");
-	const char *eq = strrchr(text, '=');
 
-	for (size_t i = 0; i < ARRAY_LEN(kinds) && eq != NULL; i++) {
-		size_t n = strlen(kinds[i]);
+	for (size_t i = 0; i < ARRAY_LEN(kinds); i++) {
+		size_t n = strlen(kinds[i]), len;
+		const char *eq;
+		char role[16];
 
-		if (strncmp(text, kinds[i], n) == 0 && eq > text + n &&
-		    conf_option_has_word(roles, eq + 1))
+		if (strncmp(text, kinds[i], n) != 0)
+			continue;
+		len = strcspn(text + n, ":");
+		eq = memrchr(text + n, '=', len);
+		if (eq == NULL || eq == text + n)
+			break;
+		snprintf(
+		    role, sizeof(role), "%.*s", (int)(text + n + len - eq - 1), eq + 1);
+		if (conf_option_has_word(roles, role) && strcmp(text + n + len, ":") != 0)
 			return 0;
 	}
 	return err_set(e,

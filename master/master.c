@@ -6,6 +6,7 @@
 #include "common/conf_load.h"
 #include "common/log.h"
 #include "common/title.h"
+#include "master/books.h"
 #include "master/chores.h"
 #include "master/daemon.h"
 #include "master/gate.h"
@@ -137,7 +138,7 @@ on_stranger(void *ctx, pid_t pid, int status)
 
 	return checker_reap(&m->minder->checker, pid, status) ||
 	       reload_on_child(m, pid, status) || upgrade_on_child(m, pid, status) ||
-	       gate_on_child(m->gate, pid, status);
+	       gate_on_child(m->gate, pid, status) || books_on_child(m->books, pid, status);
 }
 
 static void
@@ -145,7 +146,8 @@ on_all_gone(void *ctx)
 {
 	struct master *m = ctx;
 
-	event_base_loopbreak(m->base);
+	if (!books_end(m->books))
+		event_base_loopbreak(m->base);
 }
 
 static const struct fleet_events fleet_callbacks = {

@@ -21,6 +21,7 @@ enum master_exit {
 	EXIT_NO_LISTEN = 4 /* a listener could not be opened */
 };
 
+struct books;
 struct chores;
 struct ctl;
 struct event_base;
@@ -51,6 +52,7 @@ struct master {
 	struct fleet fleet;
 	struct events events;
 	struct jobs jobs;
+	struct books *books;     /* owned; NULL: no ledger */
 	struct ctl *ctl;         /* owned; NULL: no control socket */
 	struct gate *gate;       /* owned; NULL: no control socket */
 	struct reload *reload;   /* owned */

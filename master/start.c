@@ -3,6 +3,7 @@
 #include "master/start.h"
 
 #include "common/log.h"
+#include "master/books.h"
 #include "master/chores.h"
 #include "master/ctl/ctl.h"
 #include "master/daemon.h"
@@ -190,7 +191,7 @@ open_names(struct master *m, struct err *e)
 
 	if (m->adopted == NULL && listeners_open(&m->listeners, c, &m->privs, e) < 0)
 		return EXIT_NO_LISTEN;
-	if (pidfile_open(&m->pidfile, c->pidfile, e) < 0)
+	if (pidfile_open(&m->pidfile, c->pidfile, e) < 0 || books_open(&m->books, m, e) < 0)
 		return EXIT_CONFIG;
 	return ctl_open(&m->ctl, m, e) < 0 || gate_open(&m->gate, m, e) < 0 ? EXIT_NO_LISTEN
 									    : EXIT_STOPPED;
@@ -231,6 +232,7 @@ start_undo(struct master *m)
 {
 	gate_close(m->gate);
 	ctl_close(m->ctl);
+	books_close(m->books);
 	watch_close(m->watch);
 	upgrade_close(m);
 	chores_close(m);

@@ -3,6 +3,7 @@
 #include "master/upgrade.h"
 
 #include "common/log.h"
+#include "master/books.h"
 #include "master/master.h"
 #include "master/mold.h"
 #include "master/notify.h"
@@ -123,7 +124,7 @@ hand_over(struct upgrade *u)
 		finish(u, JOB_CANCELLED, "stop", "the instance stops");
 		return;
 	}
-	if (something_is_unborn(&m->fleet)) {
+	if (something_is_unborn(&m->fleet) || !books_rest(m->books)) {
 		let_signals(u);
 		timer_set(u, AGAIN_MS);
 		return;
@@ -145,6 +146,7 @@ hand_over(struct upgrade *u)
 	AUTO_FD int state_fd = upgrade_state_write(m, &e);
 	if (state_fd >= 0)
 		become(u, state_fd, &e);
+	books_resume(m->books);
 	notify_ready();
 	finish(u, JOB_FAILED, "exec", e.text);
 }

@@ -65,6 +65,47 @@ object_of(const char *s, struct err *e)
 	return NULL;
 }
 
+static json_t *
+signed_of(const char *s, struct err *e)
+{
+	int64_t n;
+
+	if (conf_value_int(s + (*s == '-' || *s == '+'), &n) == 0)
+		return json_integer(*s == '-' ? -n : n);
+	err_set(e, "'%s' is not a whole number", s);
+	return NULL;
+}
+
+static json_t *
+size_of(const char *s, struct err *e)
+{
+	int64_t n;
+
+	if (conf_value_size(s, &n) == 0)
+		return json_integer(n);
+	err_set(e, "'%s' is not a size; examples: 500, 10G, 512MiB", s);
+	return NULL;
+}
+
+static json_t *
+words_of(const char *s, struct err *e)
+{
+	json_t *list = json_array(), *word;
+
+	for (size_t n; *s != '\0'; s += n + (s[n] == ',')) {
+		n = strcspn(s, ",");
+		word = json_stringn(s, n);
+		if (word == NULL || n == 0) {
+			err_set(e, "expected words with commas between them");
+			json_decref(word);
+			json_decref(list);
+			return NULL;
+		}
+		json_array_append_new(list, word);
+	}
+	return list;
+}
+
 /* New reference; NULL: e. */
 static json_t *
 value_of(enum arg_type type, const char *s, struct err *e)
@@ -80,6 +121,12 @@ value_of(enum arg_type type, const char *s, struct err *e)
 		return seconds_of(s, e);
 	case ARG_JSON:
 		return object_of(s, e);
+	case ARG_SIGNED:
+		return signed_of(s, e);
+	case ARG_SIZE:
+		return size_of(s, e);
+	case ARG_WORDS:
+		return words_of(s, e);
 	default:
 		v = json_string(s);
 		if (v == NULL)

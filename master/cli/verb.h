@@ -16,6 +16,7 @@ enum verb_group {
 	VERB_DEPLOY,
 	VERB_WORKERS,
 	VERB_INSTANCE,
+	VERB_ACCOUNTS,
 	VERB_LOGS,
 	VERB_CONFIG,
 	VERB_PROTOCOL,
@@ -29,8 +30,11 @@ enum arg_type {
 	ARG_RATIO,   /* 0.02 */
 	ARG_SECONDS, /* a duration */
 	ARG_TEXT,
-	ARG_SCALE, /* 12, +2, -1: target or delta */
-	ARG_JSON,  /* an object */
+	ARG_SCALE,  /* 12, +2, -1: target or delta */
+	ARG_JSON,   /* an object */
+	ARG_SIGNED, /* a whole number that may be below 0 */
+	ARG_SIZE,   /* bytes: 10G, 512MiB */
+	ARG_WORDS,  /* a,b: an array */
 };
 
 struct arg_flag {
@@ -97,4 +101,5 @@ verb_fn verb_stats, verb_history;           /* verbs_stats.c */
 verb_fn verb_events, verb_logs;             /* verbs_events.c */
 verb_fn verb_config_get, verb_config_check; /* verbs_config.c */
 verb_fn verb_raw, verb_schema;              /* verbs_raw.c */
+verb_fn verb_usage;                         /* verbs_usage.c */
 verb_fn verb_top;                           /* top.c */

@@ -128,3 +128,54 @@ static const struct out_column change_columns[] = {
 };
 const struct out_view view_changes = {
     .rows = "changes", .empty = "a reload would change nothing", COLUMNS(change_columns)};
+
+static const struct out_column ledger_fields[] = {
+    {"ledger", "ledger", VALUE_STATE},
+    {"  why", "why", VALUE_PLAIN},
+    {"file", "path", VALUE_PLAIN},
+    {"node", "node", VALUE_PLAIN},
+    {"last flush", "last_flush", VALUE_TIME},
+    {"  lag", "lag_s", VALUE_SECONDS},
+    {"  took (ms)", "last_flush_ms", VALUE_PLAIN},
+    {"  slowest (ms)", "slowest_flush_ms", VALUE_PLAIN},
+    {"flushes", "flushes", VALUE_PLAIN},
+    {"  failed", "failed_flushes", VALUE_PLAIN},
+    {"  waiting records", "pending", VALUE_PLAIN},
+    {"tables", "segments", VALUE_PLAIN},
+    {"  rows", "rows", VALUE_PLAIN},
+    {"  rejected rows", "rejected_rows", VALUE_PLAIN},
+    {"  overflow", "overflow_bytes", VALUE_BYTES},
+    {"uncertain", "uncertain_bytes", VALUE_BYTES},
+    {"late", "late_bytes", VALUE_BYTES},
+    {"quotas", "quotas", VALUE_PLAIN},
+    {"database", "db_bytes", VALUE_BYTES},
+    {"  free disk", "disk_free_bytes", VALUE_BYTES},
+};
+const struct out_view view_ledger = {COLUMNS(ledger_fields)};
+
+static const struct out_column record_columns[] = {
+    {"SEQ", "seq", VALUE_PLAIN},
+    {"ID", "id", VALUE_PLAIN},
+    {"BUCKET", "bucket", VALUE_PLAIN},
+    {"ACCOUNT", "account", VALUE_PLAIN},
+    {"LATE", "late", VALUE_PLAIN},
+#define ACCT(name, ...) {#name, #name, VALUE_PLAIN},
+#include "common/acct.def"
+#undef ACCT
+};
+const struct out_view view_records = {
+    .rows = "records", .empty = "no records behind this number", COLUMNS(record_columns)};
+
+static const struct out_column quota_columns[] = {
+    {"ACCOUNT", "account", VALUE_PLAIN},
+    {"WINDOW", "window", VALUE_PLAIN},
+    {"LIMIT", "limit_bytes", VALUE_BYTES},
+    {"USED", "used", VALUE_BYTES},
+    {"LEFT", "left", VALUE_BYTES},
+    {"EXCEEDED", "exceeded", VALUE_YES_NO},
+    {"ACTION", "action", VALUE_PLAIN},
+    {"RATE", "rate_bytes", VALUE_BYTES},
+    {"UNTIL", "until", VALUE_TIME},
+};
+const struct out_view view_quotas = {
+    .rows = "quotas", .empty = "no quotas", COLUMNS(quota_columns)};

@@ -35,23 +35,33 @@ resolve(struct ctl_role_rule *rule, const char *name, struct err *e)
 	return 0;
 }
 
+#define RULE_FORM                                                                          \
+	"expected user:NAME=ROLE or group:NAME=ROLE, perhaps with :ACCOUNT,ACCOUNT "       \
+	"behind it"
+
+/* A name may have `=` in it, but no `:`. */
 static int
 parse_rule(struct ctl_role_rule *rule, const char *text, struct err *e)
 {
-	const char *equals = strrchr(text, '=');
-	char who[256];
+	const char *name = strchr(text, ':'), *end, *equals;
+	char who[256], role[16];
 
-	if (equals == NULL || (size_t)(equals - text) >= sizeof(who))
-		return err_set(e, "expected user:NAME=ROLE or group:NAME=ROLE");
-	memcpy(who, text, (size_t)(equals - text));
-	who[equals - text] = '\0';
-	rule->role = ctl_role_parse(equals + 1);
+	rule->group = strncmp(text, "group:", 6) == 0;
+	if (name == NULL || (!rule->group && strncmp(text, "user:", 5) != 0))
+		return err_set(e, RULE_FORM);
+	name++;
+	end = name + strcspn(name, ":");
+	equals = memrchr(name, '=', (size_t)(end - name));
+	if (equals == NULL || (size_t)(equals - name) >= sizeof(who))
+		return err_set(e, RULE_FORM);
+	memcpy(who, name, (size_t)(equals - name));
+	who[equals - name] = '\0';
+	snprintf(role, sizeof(role), "%.*s", (int)(end - equals - 1), equals + 1);
+	rule->accounts = *end == ':' ? end + 1 : NULL;
+	rule->role = ctl_role_parse(role);
 	if (rule->role == CTL_NOBODY)
 		return err_set(e, "a role is observer, operator or admin");
-	rule->group = strncmp(who, "group:", 6) == 0;
-	if (!rule->group && strncmp(who, "user:", 5) != 0)
-		return err_set(e, "expected user:NAME=ROLE or group:NAME=ROLE");
-	return resolve(rule, strchr(who, ':') + 1, e);
+	return resolve(rule, who, e);
 }
 
 int
@@ -79,16 +89,40 @@ rule_fits(const struct ctl_role_rule *rule, const struct ctl_peer *peer)
 	return false;
 }
 
+static bool
+is_ours(const struct ctl_peer *peer)
+{
+	return peer->uid == 0 || peer->uid == geteuid();
+}
+
+static const struct ctl_role_rule *
+find_rule(const struct ctl_roles *r, const struct ctl_peer *peer)
+{
+	for (size_t i = 0; i < r->n; i++)
+		if (rule_fits(&r->v[i], peer))
+			return &r->v[i];
+	return NULL;
+}
+
 enum ctl_role
 ctl_roles_of(const struct ctl_roles *r, const struct ctl_peer *peer)
 {
-	if (peer->uid == 0 || peer->uid == geteuid())
+	const struct ctl_role_rule *rule = find_rule(r, peer);
+
+	if (is_ours(peer))
 		return CTL_ADMIN;
-	for (size_t i = 0; i < r->n; i++)
-		if (rule_fits(&r->v[i], peer))
-			return r->v[i].role;
+	if (rule != NULL)
+		return rule->role;
 	/* Without rules the file's mode decides who may look; with rules, they do. */
 	return r->n == 0 ? CTL_OBSERVER : CTL_NOBODY;
+}
+
+const char *
+ctl_roles_accounts(const struct ctl_roles *r, const struct ctl_peer *peer)
+{
+	const struct ctl_role_rule *rule = is_ours(peer) ? NULL : find_rule(r, peer);
+
+	return rule ? rule->accounts : NULL;
 }
 
 static void

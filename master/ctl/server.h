@@ -25,6 +25,7 @@ struct ctl_role_rule {
 	bool group;
 	unsigned id; /* uid or gid */
 	enum ctl_role role;
+	const char *accounts; /* borrowed; "a,b": whose usage it may ask for; NULL: all */
 };
 
 struct ctl_roles {
@@ -35,6 +36,8 @@ struct ctl_roles {
 NODISCARD int ctl_roles_parse(
     struct ctl_roles *r, const struct strlist *rules, struct err *e);
 enum ctl_role ctl_roles_of(const struct ctl_roles *r, const struct ctl_peer *peer);
+/* Accounts with commas that the peer may ask for; NULL: all. */
+const char *ctl_roles_accounts(const struct ctl_roles *r, const struct ctl_peer *peer);
 /* What the kernel knows of the other end. */
 NODISCARD int ctl_peer_read(int fd, struct ctl_peer *peer);
 

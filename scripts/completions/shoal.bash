@@ -3,7 +3,7 @@
 _shoal() {
 	local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]}
 	case $prev in
-	--python | -p | --pid | --reload-extra-file | --gateway-token-file | --certfile | --keyfile | --ca-certs | --access-logfile | --error-logfile | -c | --config)
+	--python | -p | --pid | --reload-extra-file | --gateway-token-file | --certfile | --keyfile | --ca-certs | --access-logfile | --error-logfile | --ledger | -c | --config)
 		mapfile -t COMPREPLY < <(compgen -f -- "$cur")
 		return
 		;;
@@ -144,6 +144,13 @@ _shoal() {
 			--account-key
 			--accounts-max
 			--billing-basis
+			--ledger
+			--ledger-flush
+			--ledger-node
+			--ledger-keep-minutes
+			--ledger-keep-hours
+			--ledger-keep-days
+			--ledger-keep-outbox
 			--config
 			--check-config
 			--print-config

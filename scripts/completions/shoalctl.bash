@@ -16,6 +16,26 @@ _shoalctl() {
 		mapfile -t COMPREPLY < <(compgen -W 'TERM INT QUIT ABRT KILL SEGV STOP CONT' -- "$cur")
 		return
 		;;
+	--step)
+		mapfile -t COMPREPLY < <(compgen -W '1m 1h 1d 1mo all' -- "$cur")
+		return
+		;;
+	--window)
+		mapfile -t COMPREPLY < <(compgen -W 'hour day month' -- "$cur")
+		return
+		;;
+	--window)
+		mapfile -t COMPREPLY < <(compgen -W 'hour day month' -- "$cur")
+		return
+		;;
+	--action)
+		mapfile -t COMPREPLY < <(compgen -W 'log throttle deny' -- "$cur")
+		return
+		;;
+	--window)
+		mapfile -t COMPREPLY < <(compgen -W 'hour day month' -- "$cur")
+		return
+		;;
 	--level)
 		mapfile -t COMPREPLY < <(compgen -W 'debug info warning error critical' -- "$cur")
 		return
@@ -33,7 +53,7 @@ _shoalctl() {
 	done
 	local words
 	case $verb in
-	'') words='status top workers worker listeners inflight stats history events health reload rollback jobs job wait cancel upgrade scale recycle pause resume kill trace drain undrain stop instances version whoami ping logs reopen log-level config schema call --socket --instance --json --jsonl --quiet --timeout --help --version' ;;
+	'') words='status top workers worker listeners inflight stats history events health reload rollback jobs job wait cancel upgrade scale recycle pause resume kill trace drain undrain stop instances version whoami ping usage accounting quota logs reopen log-level config schema call --socket --instance --json --jsonl --quiet --timeout --help --version' ;;
 	status) words=' --help' ;;
 	top) words=' --delay --help' ;;
 	workers) words=' --help' ;;
@@ -64,6 +84,9 @@ _shoalctl() {
 	version) words=' --help' ;;
 	whoami) words=' --help' ;;
 	ping) words=' --help' ;;
+	usage) words=' --month --day --from --to --step --account --columns --limit --csv --help' ;;
+	accounting) words=' status flush export --after --limit adjust --column --delta --at --help' ;;
+	quota) words=' list get --window set --window --action --rate unset --window --help' ;;
 	logs) words=' --follow --tail --level --help' ;;
 	reopen) words=' --help' ;;
 	log-level) words=' debug info warning error critical --help' ;;

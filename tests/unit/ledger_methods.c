@@ -302,6 +302,7 @@ test_age(void **state)
 	(void)state;
 	bench_begin(&b);
 	b.l.store.spans.days_s = 150 * 86400;
+	exec(&b, "PRAGMA synchronous=OFF"); /* hundreds of transactions */
 	/* Every half hour of the last 200 days. */
 	snprintf(sql, sizeof(sql),
 	    "WITH RECURSIVE n(i) AS (SELECT 0 UNION ALL SELECT i+1 FROM n WHERE i<9599) "

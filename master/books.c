@@ -1,0 +1,321 @@
+/* Starts, watches and ends the ledger. SPDX-License-Identifier: MIT */
+#include "master/books.h"
+
+#include "common/log.h"
+#include "master/master.h"
+#include "master/sidecar.h"
+
+#include <errno.h>
+#include <event2/event.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+
+#define LEDGER_NAME "shoal-ledger"
+#define DATABASE_NAME "ledger.db"
+#define GRACE_MS 15000 /* of its last flush, on a disk that is slow */
+/* A ledger whose master was killed flushes once more before it lets go of the database. */
+#define LOCK_TRIES 30
+#define LOCK_PAUSE_NS 100000000
+
+struct books {
+	struct master *master;   /* borrowed */
+	struct sidecar *sidecar; /* owned */
+	char database[PATH_MAX], dir[512], program[1024], node[300];
+	int lock_fd; /* owned; -1: it could not be had yet */
+	bool ending; /* the master's loop waits for it */
+};
+
+/* ---- Where things are ---- */
+
+static bool
+find_database(const struct conf *c, char *path, size_t max)
+{
+	const char *state = c->state_dir ? c->state_dir : getenv("STATE_DIRECTORY");
+
+	if (c->ledger != NULL && strcmp(c->ledger, "none") == 0)
+		return false;
+	if (c->ledger != NULL && c->ledger[0] != '\0')
+		snprintf(path, max, "%s", c->ledger);
+	else if (state != NULL && state[0] != '\0')
+		/* systemd separates several by colons. */
+		snprintf(path, max, "%.*s/" DATABASE_NAME, (int)strcspn(state, ":"), state);
+	else
+		return false;
+	return true;
+}
+
+int
+books_dir(const struct conf *c, char *dir, size_t max)
+{
+	const char *runtime = getenv("RUNTIME_DIRECTORY");
+	char database[PATH_MAX];
+	int n;
+
+	if (!find_database(c, database, sizeof(database)))
+		return -1;
+	if (runtime != NULL && runtime[0] != '\0')
+		n = snprintf(
+		    dir, max, "%.*s/accounts", (int)strcspn(runtime, ":"), runtime);
+	else
+		n = snprintf(dir, max, "/dev/shm/shoal-%u-%s", (unsigned)geteuid(),
+		    conf_instance_name(c));
+	return n > 0 && (size_t)n < max ? 0 : -1;
+}
+
+static int
+make_dir(const char *dir, struct err *e)
+{
+	struct stat st;
+
+	if (mkdir(dir, 0700) < 0 && errno != EEXIST)
+		return err_errno(e, "the accounts' directory %s", dir);
+	if (lstat(dir, &st) < 0)
+		return err_errno(e, "the accounts' directory %s", dir);
+	if (!S_ISDIR(st.st_mode) || st.st_uid != geteuid() || (st.st_mode & 022) != 0)
+		return err_set(e,
+		    "the accounts' directory %s must belong to uid %u, and nobody else may "
+		    "write "
+		    "there",
+		    dir, (unsigned)geteuid());
+	return 0;
+}
+
+static int
+make_absolute(char *path, size_t max, struct err *e)
+{
+	char cwd[PATH_MAX / 2], given[PATH_MAX / 2];
+
+	if (path[0] == '/')
+		return 0;
+	if (strlen(path) >= sizeof(given) || getcwd(cwd, sizeof(cwd)) == NULL)
+		return err_set(e, "--ledger %s: cannot be made an absolute path", path);
+	strcpy(given, path);
+	snprintf(path, max, "%s/%s", cwd, given);
+	return 0;
+}
+
+/* ---- One instance for one database ---- */
+
+static int
+refuse_other(int fd, const char *path, struct err *e)
+{
+	char owner[32] = "";
+
+	if (pread(fd, owner, sizeof(owner) - 1, 0) < 0)
+		owner[0] = '\0';
+	owner[strcspn(owner, "\n")] = '\0';
+	return err_set(e,
+	    "the ledger %s is in use by another instance%s%s; give each its own --ledger",
+	    path, owner[0] ? ", master pid " : "", owner);
+}
+
+/* 0 also when the disk does not let us: then counting goes on in memory, and each start of
+ * the ledger tries again. */
+static int
+take_lock(struct books *b, int tries, struct err *e)
+{
+	char path[PATH_MAX + 8];
+	AUTO_FD int fd = -1;
+
+	snprintf(path, sizeof(path), "%s.lock", b->database);
+	fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+	if (fd < 0 && (errno == ENOSPC || errno == EROFS || errno == EDQUOT)) {
+		log_warn("ledger", "database cannot be written yet",
+		    "path=%s reason=\"%s\"", path, strerror(errno));
+		return 0;
+	}
+	if (fd < 0)
+		return err_errno(e, "--ledger: %s", path);
+	while (flock(fd, LOCK_EX | LOCK_NB) < 0) {
+		if (errno != EWOULDBLOCK || --tries <= 0)
+			return refuse_other(fd, b->database, e);
+		nanosleep(&(struct timespec){.tv_nsec = LOCK_PAUSE_NS}, NULL);
+	}
+	if (ftruncate(fd, 0) == 0)
+		dprintf(fd, "%d\n", (int)getpid());
+	b->lock_fd = TAKE_FD(fd);
+	return 0;
+}
+
+/* ---- The process ---- */
+
+/* It keeps the lock as long as it lives, also beyond a master that is killed. */
+static size_t
+on_start(void *ctx, int fds[SIDECAR_FDS_MAX])
+{
+	struct books *b = ctx;
+	struct err e;
+
+	if (b->lock_fd < 0 && take_lock(b, 1, &e) < 0)
+		log_error("ledger", "database in use", "reason=\"%s\"", e.text);
+	fds[0] = b->lock_fd;
+	return b->lock_fd < 0 ? 0 : 1;
+}
+
+static json_t *
+on_config(void *ctx)
+{
+	struct books *b = ctx;
+	const struct conf *c = &b->master->heritage.conf;
+
+	return json_pack("{s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:I}", "segments", b->dir,
+	    "database", b->database, "node", b->node, "flush_ms",
+	    (json_int_t)c->ledger_flush, "minutes_s",
+	    (json_int_t)(c->ledger_keep_minutes / 1000), "hours_s",
+	    (json_int_t)(c->ledger_keep_hours / 1000), "days_s",
+	    (json_int_t)(c->ledger_keep_days / 1000), "outbox_s",
+	    (json_int_t)(c->ledger_keep_outbox / 1000));
+}
+
+static void
+on_state(void *ctx, const char *why)
+{
+	struct books *b = ctx;
+
+	if (why != NULL)
+		events_emit(&b->master->events, "accounting.ledger_down",
+		    json_pack("{s:s}", "reason", why));
+}
+
+static void
+on_event(void *ctx, const char *type, json_t *data)
+{
+	struct books *b = ctx;
+
+	events_emit(&b->master->events, type, json_incref(data));
+}
+
+static void
+on_ended(void *ctx)
+{
+	struct books *b = ctx;
+
+	if (b->ending)
+		event_base_loopbreak(b->master->base);
+}
+
+bool
+books_end(struct books *b)
+{
+	if (b == NULL || b->sidecar == NULL)
+		return false;
+	b->ending = true;
+	sidecar_end(b->sidecar);
+	return !sidecar_has_ended(b->sidecar);
+}
+
+bool
+books_rest(struct books *b)
+{
+	if (b == NULL || b->sidecar == NULL)
+		return true;
+	sidecar_end(b->sidecar);
+	return sidecar_has_ended(b->sidecar);
+}
+
+void
+books_resume(struct books *b)
+{
+	if (b != NULL && b->sidecar != NULL)
+		sidecar_restart(b->sidecar);
+}
+
+bool
+books_on_child(struct books *b, pid_t pid, int status)
+{
+	return b != NULL && sidecar_on_child(b->sidecar, pid, status);
+}
+
+int
+books_request(struct books *b, const char *method, json_t *params, books_answer_fn *answer,
+    void *ctx, struct err *e)
+{
+	return sidecar_request(b->sidecar, method, params, answer, ctx, e);
+}
+
+void
+books_forget(struct books *b, const void *ctx)
+{
+	if (b != NULL && b->sidecar != NULL)
+		sidecar_forget(b->sidecar, ctx);
+}
+
+static void
+name_node(struct books *b, const struct conf *c)
+{
+	char host[200] = "";
+
+	if (gethostname(host, sizeof(host) - 1) < 0 || host[0] == '\0')
+		strcpy(host, "host");
+	if (c->ledger_node != NULL && c->ledger_node[0] != '\0')
+		snprintf(b->node, sizeof(b->node), "%s", c->ledger_node);
+	else
+		snprintf(b->node, sizeof(b->node), "%s-%s", host, conf_instance_name(c));
+	/* A slash would be taken for the end of the name in an exported id. */
+	for (char *p = b->node; *p != '\0'; p++)
+		if (*p == '/')
+			*p = '_';
+}
+
+static int
+start(struct books *b, struct err *e)
+{
+	const struct sidecar_setup setup = {
+	    .base = b->master->base,
+	    .name = "ledger",
+	    .path = b->program,
+	    .grace_ms = GRACE_MS,
+	    .ctx = b,
+	    .on_start = on_start,
+	    .on_config = on_config,
+	    .on_state = on_state,
+	    .on_event = on_event,
+	    .on_ended = on_ended,
+	};
+
+	if (access(b->program, X_OK) < 0)
+		return err_errno(
+		    e, "cannot run %s, which belongs beside shoal", b->program);
+	b->sidecar = sidecar_open(&setup, e);
+	return b->sidecar ? 0 : -1;
+}
+
+int
+books_open(struct books **out, struct master *m, struct err *e)
+{
+	const struct conf *c = &m->heritage.conf;
+	char database[PATH_MAX];
+	struct books *b;
+
+	if (!find_database(c, database, sizeof(database)))
+		return 0;
+	b = calloc(1, sizeof(*b));
+	if (b == NULL)
+		return err_set(e, "out of memory");
+	*out = b;
+	b->master = m;
+	b->lock_fd = -1;
+	strcpy(b->database, database);
+	snprintf(b->program, sizeof(b->program), "%s/" LEDGER_NAME, m->bin_dir);
+	name_node(b, c);
+	if (books_dir(c, b->dir, sizeof(b->dir)) < 0)
+		return err_set(e, "the path of the accounts' directory is too long");
+	if (make_absolute(b->database, sizeof(b->database), e) < 0 ||
+	    make_dir(b->dir, e) < 0 || take_lock(b, LOCK_TRIES, e) < 0)
+		return -1;
+	return start(b, e);
+}
+
+void
+books_close(struct books *b)
+{
+	if (b == NULL)
+		return;
+	sidecar_close(b->sidecar);
+	if (b->lock_fd >= 0)
+		close(b->lock_fd);
+	free(b);
+}

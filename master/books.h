@@ -1,0 +1,35 @@
+/* The master's side of the ledger: where the accounts' tables are, and the process that
+ * puts them on disk. SPDX-License-Identifier: MIT */
+#pragma once
+
+#include "common/err.h"
+
+#include <jansson.h>
+#include <sys/types.h>
+
+struct books;
+struct conf;
+struct master;
+
+/* Where the tables of accounts are while a ledger is configured: a directory in tmpfs of
+ * this instance alone. -1: there is no ledger. */
+NODISCARD int books_dir(const struct conf *c, char *dir, size_t max);
+
+/* NULL in *b and 0: no ledger is configured. -1: it cannot be had, or is another's. */
+NODISCARD int books_open(struct books **b, struct master *m, struct err *e);
+void books_close(struct books *b);
+/* After the last worker: one more flush, then its end; the master's loop is left then.
+ * false: there is nothing to wait for. */
+bool books_end(struct books *b);
+/* Before another binary takes the master's place: asks it to flush and go; whether it has
+ * gone. */
+bool books_rest(struct books *b);
+/* The other binary did not. */
+void books_resume(struct books *b);
+bool books_on_child(struct books *b, pid_t pid, int status);
+
+/* As sidecar_request() and sidecar_forget(). */
+typedef void books_answer_fn(void *ctx, json_t *result, json_t *error);
+NODISCARD int books_request(struct books *b, const char *method, json_t *params,
+    books_answer_fn *answer, void *ctx, struct err *e);
+void books_forget(struct books *b, const void *ctx);
