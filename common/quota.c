@@ -21,7 +21,7 @@ _Static_assert(sizeof(struct quota_head) <= HEAD_BYTES, "the tables come after i
 static size_t
 file_size(void)
 {
-	return HEAD_BYTES + 2 * QUOTA_ROWS * sizeof(struct quota_row);
+	return HEAD_BYTES + sizeof(struct quota_row[2][QUOTA_ROWS]);
 }
 
 static int

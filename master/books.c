@@ -92,7 +92,7 @@ make_absolute(char *path, size_t max, struct err *e)
 		return 0;
 	if (strlen(path) >= sizeof(given) || getcwd(cwd, sizeof(cwd)) == NULL)
 		return err_set(e, "--ledger %s: cannot be made an absolute path", path);
-	strcpy(given, path);
+	snprintf(given, sizeof(given), "%s", path);
 	snprintf(path, max, "%s/%s", cwd, given);
 	return 0;
 }
@@ -298,7 +298,7 @@ books_open(struct books **out, struct master *m, struct err *e)
 	*out = b;
 	b->master = m;
 	b->lock_fd = -1;
-	strcpy(b->database, database);
+	snprintf(b->database, sizeof(b->database), "%s", database);
 	snprintf(b->program, sizeof(b->program), "%s/" LEDGER_NAME, m->bin_dir);
 	name_node(b, c);
 	if (books_dir(c, b->dir, sizeof(b->dir)) < 0)

@@ -14,16 +14,12 @@ static int
 next_of(const char *text, bool month, char *buf, size_t max)
 {
 	struct tm tm = {.tm_mday = 1};
-	int used = 0, n;
+	const char *end = strptime(text, month ? "%Y-%m" : "%Y-%m-%d", &tm);
 
-	n = month ? sscanf(text, "%4d-%2d%n", &tm.tm_year, &tm.tm_mon, &used)
-		  : sscanf(
-			text, "%4d-%2d-%2d%n", &tm.tm_year, &tm.tm_mon, &tm.tm_mday, &used);
-	if (n != (month ? 2 : 3) || text[used] != '\0' || used != (month ? 7 : 10))
+	if (end == NULL || *end != '\0' || strlen(text) != (month ? 7 : 10))
 		return -1;
-	tm.tm_year -= 1900;
-	tm.tm_mon -= month ? 0 : 1;
-	tm.tm_mday += month ? 0 : 1;
+	tm.tm_mon += month;
+	tm.tm_mday += !month;
 	timegm(&tm);
 	return strftime(buf, max, "%Y-%m-%d", &tm) > 0 ? 0 : -1;
 }

@@ -65,7 +65,7 @@ flag(struct segments *sg, struct segment *s, uint32_t row, const struct acct_vie
 static struct record *
 new_record(struct segments *sg)
 {
-	if (sg->n_pending == sg->cap_pending) {
+	if (sg->pending == NULL || sg->n_pending == sg->cap_pending) {
 		size_t cap = sg->cap_pending ? sg->cap_pending * 2 : 256;
 		void *grown = reallocarray(sg->pending, cap, sizeof(*sg->pending));
 
@@ -84,7 +84,7 @@ find_record(struct segments *sg, struct segment *s, uint32_t row, const struct a
     const struct record *like)
 {
 	struct segment_row *r = &s->rows[row];
-	struct record *last = r->last ? &sg->pending[r->last - 1] : NULL;
+	struct record *last = r->last && sg->pending ? &sg->pending[r->last - 1] : NULL;
 
 	if (last != NULL && last->id.epoch == v->epoch &&
 	    (last->lot == like->lot || sg->n_pending >= SEGMENTS_PENDING_MAX))

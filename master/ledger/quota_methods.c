@@ -2,6 +2,8 @@
 #include "master/ledger/ledger.h"
 #include "master/ledger/quotas.h"
 
+#include <stdio.h>
+
 static json_t *
 rule_to_json(const struct quota_rule *r)
 {
@@ -59,7 +61,7 @@ ledger_quota_set(struct ledger *l, const json_t *params, struct fault *f)
 		    f, "rate_bytes", "given, with the action throttle", "quota.set");
 	rule.window = (enum when_unit)window;
 	rule.action = (enum quota_action)action;
-	strcpy(rule.account, account);
+	snprintf(rule.account, sizeof(rule.account), "%s", account);
 	/* With what was counted up to now. */
 	if (ledger_flush(l, false) < 0)
 		return ledger_refuse(

@@ -246,7 +246,7 @@ read_rule(sqlite3_stmt *q, struct quota_rule *r)
 	    .action = (enum quota_action)a,
 	    .limit = sqlite3_column_int64(q, 2),
 	    .rate = sqlite3_column_int64(q, 4)};
-	strcpy(r->account, account);
+	snprintf(r->account, sizeof(r->account), "%s", account);
 	return true;
 }
 

@@ -268,8 +268,8 @@ segments_open(struct segments *sg, const char *dir, struct err *e)
 
 	memset(sg, 0, sizeof(*sg));
 	snprintf(sg->dir, sizeof(sg->dir), "%s", dir);
-	/* Where /proc shows processes only, all boots are taken for one: what they left in the
-	 * watermark stays there. */
+	/* Where /proc shows processes only, all boots are taken for one: what they left in
+	 * the watermark stays there. */
 	if (fd < 0 || read(fd, sg->boot, sizeof(sg->boot) - 1) <= 0)
 		strcpy(sg->boot, "unknown");
 	sg->boot[strcspn(sg->boot, "\n")] = '\0';

@@ -8,11 +8,11 @@
 
 #define HOUR_S 3600
 #define DAY_S 86400
-#define OUTBOX_AT_ONCE "20000"
+#define OUTBOX_AT_ONCE 20000
 /* Records whose lot is still open are kept, whatever their age. */
 #define DROP_OUTBOX                                                                        \
 	"DELETE FROM outbox WHERE seq IN (SELECT seq FROM outbox WHERE bucket<? AND "      \
-	"lot<? ORDER BY seq LIMIT " OUTBOX_AT_ONCE ")"
+	"lot<? ORDER BY seq LIMIT ?)"
 
 /* The oldest bucket of the span before the limit; -1: none, -2: e. */
 static int64_t
@@ -103,8 +103,9 @@ drop_outbox(struct store *s, int64_t now, bool *more, struct err *e)
 		return -1;
 	sqlite3_bind_int64(q, 1, now - s->spans.outbox_s);
 	sqlite3_bind_int64(q, 2, (int64_t)s->lot);
+	sqlite3_bind_int64(q, 3, OUTBOX_AT_ONCE);
 	rc = store_run(s, q, e);
-	if (sqlite3_changes(s->db) >= atoi(OUTBOX_AT_ONCE))
+	if (sqlite3_changes(s->db) >= OUTBOX_AT_ONCE)
 		*more = true;
 	sqlite3_finalize(q);
 	return rc;

@@ -2,50 +2,78 @@
 #include "master/ledger/when.h"
 
 #include <ctype.h>
-#include <stdio.h>
 #include <time.h>
 
 #define YEAR_MIN 1970
-#define YEAR_MAX 9999
+
+/* Exactly so many digits; moves *p behind them. */
+static bool
+take_number(const char **p, unsigned digits, int *v)
+{
+	*v = 0;
+	for (; digits > 0; digits--, (*p)++) {
+		if (!isdigit((unsigned char)**p))
+			return false;
+		*v = *v * 10 + (**p - '0');
+	}
+	return true;
+}
+
+static bool
+take_char(const char **p, char c)
+{
+	if (**p != c)
+		return false;
+	(*p)++;
+	return true;
+}
 
 /* Behind the seconds: nothing, Z or +hh:mm. */
-static int
-parse_zone(const char *p, int64_t *offset)
+static bool
+take_zone(const char *p, int64_t *offset)
 {
-	int hours, minutes, used = 0;
-	char sign;
+	int64_t sign = *p == '-' ? -1 : 1;
+	int hours, minutes;
 
 	*offset = 0;
 	if (*p == '\0' || strcmp(p, "Z") == 0)
-		return 0;
-	if (sscanf(p, "%c%2d:%2d%n", &sign, &hours, &minutes, &used) != 3 ||
-	    p[used] != '\0' || used != 6 || (sign != '+' && sign != '-') || hours > 23 ||
-	    minutes > 59 || hours < 0 || minutes < 0)
-		return -1;
-	*offset = (hours * 60 + minutes) * 60 * (sign == '+' ? 1 : -1);
-	return 0;
+		return true;
+	if (!take_char(&p, '+') && !take_char(&p, '-'))
+		return false;
+	if (!take_number(&p, 2, &hours) || !take_char(&p, ':') ||
+	    !take_number(&p, 2, &minutes) || *p != '\0' || hours > 23 || minutes > 59)
+		return false;
+	*offset = sign * ((int64_t)hours * 60 + minutes) * 60;
+	return true;
 }
 
-static int
-parse_clock(const char *p, struct tm *tm, int64_t *offset)
+static bool
+take_clock(const char *p, struct tm *tm, int64_t *offset)
 {
-	int used = 0;
+	*offset = 0;
+	if (*p == '\0')
+		return true;
+	if (!take_char(&p, 'T') && !take_char(&p, ' '))
+		return false;
+	if (!take_number(&p, 2, &tm->tm_hour) || !take_char(&p, ':') ||
+	    !take_number(&p, 2, &tm->tm_min))
+		return false;
+	if (take_char(&p, ':') && !take_number(&p, 2, &tm->tm_sec))
+		return false;
+	return take_zone(p, offset);
+}
 
-	if (*p == '\0') {
-		*offset = 0;
-		return 0;
-	}
-	if ((*p != 'T' && *p != ' ') ||
-	    sscanf(p + 1, "%2d:%2d%n", &tm->tm_hour, &tm->tm_min, &used) != 2 || used != 5)
-		return -1;
-	p += 1 + used;
-	used = 0;
-	if (*p == ':') {
-		if (sscanf(p + 1, "%2d%n", &tm->tm_sec, &used) != 1 || used != 2)
-			return -1;
-		p += 3;
-	}
-	return parse_zone(p, offset);
+static bool
+take_date(const char **p, struct tm *tm)
+{
+	if (!take_number(p, 4, &tm->tm_year) || !take_char(p, '-') ||
+	    !take_number(p, 2, &tm->tm_mon) || tm->tm_year < YEAR_MIN)
+		return false;
+	if (**p != '\0' && (!take_char(p, '-') || !take_number(p, 2, &tm->tm_mday)))
+		return false;
+	tm->tm_year -= 1900;
+	tm->tm_mon--;
+	return true;
 }
 
 int
@@ -53,7 +81,6 @@ when_parse(const char *text, int64_t *unix_s)
 {
 	size_t digits = strspn(text, "0123456789");
 	struct tm tm = {.tm_mday = 1}, round;
-	int used = 0, day = 0;
 	int64_t offset;
 	time_t t;
 
@@ -61,24 +88,8 @@ when_parse(const char *text, int64_t *unix_s)
 		*unix_s = strtoll(text, NULL, 10);
 		return 0;
 	}
-	if (digits != 4 || sscanf(text, "%4d-%2d%n", &tm.tm_year, &tm.tm_mon, &used) != 2 ||
-	    used != 7)
+	if (!take_date(&text, &tm) || !take_clock(text, &tm, &offset))
 		return -1;
-	text += used;
-	used = 0;
-	if (*text == '-') {
-		if (sscanf(text, "-%2d%n", &day, &used) != 1 || used != 3)
-			return -1;
-		tm.tm_mday = day;
-		text += used;
-	} else if (*text != '\0') {
-		return -1;
-	}
-	if (parse_clock(text, &tm, &offset) < 0 || tm.tm_year < YEAR_MIN ||
-	    tm.tm_year > YEAR_MAX)
-		return -1;
-	tm.tm_year -= 1900;
-	tm.tm_mon--;
 	round = tm;
 	t = timegm(&round);
 	/* The 31st of February is not the 3rd of March. */
@@ -116,5 +127,5 @@ when_next(int64_t t, enum when_unit unit)
 	if (unit == WHEN_DAY)
 		return first + 86400;
 	/* No month has more than 31 days, and two have more than 40. */
-	return when_floor(first + 40 * 86400, WHEN_MONTH);
+	return when_floor(first + 40 * (int64_t)86400, WHEN_MONTH);
 }

@@ -32,8 +32,9 @@ count(struct acct *a, unsigned account, uint64_t n)
 static int
 write_table(int dir, char **argv, uint64_t rounds, bool stay)
 {
-	const unsigned id[3] = {(unsigned)atoi(argv[0]), (unsigned)getpid(), 1};
-	unsigned accounts = (unsigned)atoi(argv[1]);
+	const unsigned id[3] = {
+	    (unsigned)strtoul(argv[0], NULL, 10), (unsigned)getpid(), 1};
+	unsigned accounts = (unsigned)strtoul(argv[1], NULL, 10);
 	char name[ACCT_FILE_MAX];
 	struct acct a;
 	struct err e;

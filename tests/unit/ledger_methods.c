@@ -301,7 +301,7 @@ test_age(void **state)
 
 	(void)state;
 	bench_begin(&b);
-	b.l.store.spans.days_s = 150 * 86400;
+	b.l.store.spans.days_s = 150 * (int64_t)86400;
 	exec(&b, "PRAGMA synchronous=OFF"); /* hundreds of transactions */
 	/* Every half hour of the last 200 days. */
 	snprintf(sql, sizeof(sql),

@@ -55,7 +55,6 @@ be_helper(void)
 {
 	FILE *in = fdopen(SIDECAR_FD, "r");
 	char line[4096], word[64] = "", method[64];
-	long long id;
 
 	/* The descriptor the configuration speaks of has been handed over. */
 	if (fgets(line, sizeof(line), in) == NULL ||
@@ -64,8 +63,8 @@ be_helper(void)
 		return 9;
 	say("{\"ready\":true}\n");
 	while (fgets(line, sizeof(line), in) != NULL)
-		if (sscanf(line, "{\"id\":%lld,\"method\":\"%63[^\"]\"", &id, method) == 2)
-			carry_out(id, method);
+		if (sscanf(line, "{\"id\":%*[0-9],\"method\":\"%63[^\"]\"", method) == 1)
+			carry_out(strtoll(line + strlen("{\"id\":"), NULL, 10), method);
 	return 0;
 }
 
