@@ -6,6 +6,7 @@
 #include "master/slot.h"
 #include "master/spawn.h"
 
+struct accounts;
 struct board;
 struct event_base;
 
@@ -40,10 +41,11 @@ struct fleet_events {
 };
 
 struct fleet {
-	struct event_base *base;  /* borrowed */
-	struct spawn_setup spawn; /* what it points to is borrowed */
-	struct generation *gen;   /* a reference: what slots are filled from */
-	struct board *board;      /* owned mapping, shared by the workers */
+	struct event_base *base;   /* borrowed */
+	struct spawn_setup spawn;  /* what it points to is borrowed */
+	struct generation *gen;    /* a reference: what slots are filled from */
+	struct board *board;       /* owned mapping, shared by the workers */
+	struct accounts *accounts; /* borrowed; NULL: nobody sums them up */
 	struct fleet_events events;
 	struct slot *slots[FLEET_MAX]; /* owned; NULL until first used */
 	struct proc *procs;            /* owned list: every live process */

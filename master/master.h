@@ -50,6 +50,7 @@ struct master {
 	struct event_base *base; /* owned */
 	struct signals signals;
 	struct fleet fleet;
+	struct accounts accounts;
 	struct events events;
 	struct jobs jobs;
 	struct books *books;     /* owned; NULL: no ledger */

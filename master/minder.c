@@ -16,6 +16,7 @@
 #define RSS_EVERY_MS 5000
 #define RSS_PER_TICK 8 /* files of /proc: 10 us each */
 #define STATUS_EVERY_MS 5000
+#define OVERFLOW_EVERY_MS 60000
 #define STATUS_RATE_S 10
 
 json_t *
@@ -216,6 +217,29 @@ minder_tell_status(struct minder *m)
 	notify_status(&now);
 }
 
+/* The ledger tells it, too, when there is one. */
+static void
+tell_overflow(struct minder *m, int64_t now_ms)
+{
+	const uint64_t n = m->master->accounts.overflowed;
+
+	if (n == m->overflow_told || m->master->accounts.dir_fd >= 0 ||
+	    (m->overflow_ms != 0 && now_ms - m->overflow_ms < OVERFLOW_EVERY_MS))
+		return;
+	events_emit(&m->master->events, "accounting.overflow",
+	    json_pack("{s:I, s:I}", "requests", (json_int_t)(n - m->overflow_told),
+		"accounts_max", (json_int_t)master_conf(m->master)->accounts_max));
+	m->overflow_told = n;
+	m->overflow_ms = now_ms;
+}
+
+void
+minder_look_at_accounts(struct minder *m)
+{
+	for (struct proc *p = m->master->fleet.procs; p != NULL; p = p->next)
+		accounts_look(&m->master->accounts, &p->accounts);
+}
+
 static void
 mind_queues(struct minder *m)
 {
@@ -263,6 +287,8 @@ on_tick(evutil_socket_t fd, short what, void *arg)
 				mind_limits(m, p, now_ms);
 	if (now_ms / 1000 != m->ticked_ms / 1000) {
 		feed_history(m, now_ms);
+		minder_look_at_accounts(m);
+		tell_overflow(m, now_ms);
 		mind_queues(m);
 		minder_tell_status(m);
 	}

@@ -35,6 +35,8 @@ struct minder {
 	uint64_t in_hand;                  /* requests, a second ago at most */
 	unsigned queue_max[LISTENERS_MAX]; /* longest accept queue seen */
 	bool queue_full[LISTENERS_MAX];    /* it was full a second ago */
+	uint64_t overflow_told;            /* of accounts.overflowed, in an event */
+	int64_t overflow_ms;
 };
 
 /* Needs master->base and master->events. */
@@ -46,6 +48,8 @@ void minder_on_gone(struct minder *m, struct proc *p, const char *cause);
 /* Tells systemd how many workers are ready and the like: at once what changed about them,
  * the rest every few seconds. */
 void minder_tell_status(struct minder *m);
+/* The sums of accounts as of now. */
+void minder_look_at_accounts(struct minder *m);
 /* The numbers of now. */
 void minder_take(struct minder *m, struct totals_snapshot *out);
 /* {"slot","pid","generation","epoch"}: how every event names a worker. New reference. */

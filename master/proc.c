@@ -284,7 +284,8 @@ proc_reap(struct proc *p, int status)
 	p->reaped = true;
 	proc_channel_drain(p);
 	proc_channel_close(p);
-	acct_replay(&p->accounts);
+	acct_replay(&p->accounts.acct);
+	accounts_look(p->fleet->accounts, &p->accounts);
 	at_once = p->state == LIFE_EXITING;
 	/* A drain that ends any other way than with 0 has lost requests. */
 	r.expected = p->failed || (p->expected && (at_once || status == 0));
@@ -313,7 +314,9 @@ proc_destroy(struct proc *p)
 	board_reset(f->board, p->line);
 	f->lines[p->line] = false;
 	seg_close(p->seg);
-	acct_close(&p->accounts);
+	if (p->pid == 0 && p->accounts.acct.head != NULL) /* it never came to life */
+		acct_replay(&p->accounts.acct);
+	accounts_table_close(&p->accounts);
 	if (p->seg_fd >= 0)
 		close(p->seg_fd);
 	if (p->trace_fd >= 0)

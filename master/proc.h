@@ -2,8 +2,8 @@
  * says and what it is told. SPDX-License-Identifier: MIT */
 #pragma once
 
-#include "common/acct.h"
 #include "common/seg.h"
+#include "master/accounts.h"
 #include "master/generation.h"
 #include "master/life.h"
 #include "master/minded.h"
@@ -41,7 +41,7 @@ struct proc {
 	int channel;                         /* owned; -1: none */
 	int seg_fd, trace_fd, accounts_fd;   /* owned */
 	struct seg *seg;                     /* owned mapping */
-	struct acct accounts;                /* the same */
+	struct accounts_table accounts;      /* owned */
 	struct event *on_readable;           /* owned; NULL: none */
 	struct event *timer;                 /* owned */
 	int64_t born_ms, ready_ms, since_ms; /* monotonic; of the present state */

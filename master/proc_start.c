@@ -127,8 +127,8 @@ open_accounts(struct proc *p, struct err *e)
 {
 	const unsigned id[] = {p->slot, p->epoch, p->gen->number};
 
-	return acct_create(&p->accounts, -1, (unsigned)p->gen->heritage.conf.accounts_max,
-	    id, &p->accounts_fd, e);
+	return accounts_create(p->fleet->accounts, &p->accounts,
+	    (unsigned)p->gen->heritage.conf.accounts_max, id, &p->accounts_fd, e);
 }
 
 static struct proc *
@@ -260,7 +260,7 @@ proc_adopt(struct fleet *f, struct generation *g, const struct proc *from, struc
 	p->timer = evtimer_new(f->base, on_timer, p);
 	p->seg = seg_open(p->seg_fd, e);
 	if (p->seg == NULL || p->timer == NULL ||
-	    acct_open(&p->accounts, p->accounts_fd, ACCT_WRITE, e) < 0) {
+	    acct_open(&p->accounts.acct, p->accounts_fd, ACCT_WRITE, e) < 0) {
 		proc_destroy(p);
 		return NULL;
 	}

@@ -213,3 +213,20 @@ procfs_oom_kills(void)
 	    path, sizeof(path), CGROUP_ROOT "%.*s/memory.events", (int)group.n, group.p);
 	return procfs_number(read_file(path, buf), "oom_kill ");
 }
+
+int64_t
+procfs_start_ticks(pid_t pid)
+{
+	char buf[FILE_MAX];
+	struct str s = read_of(pid, "stat", buf);
+	const char *end = s.n > 0 ? memrchr(s.p, ')', s.n) : NULL;
+
+	/* The name before it may hold anything. The number is field 22. */
+	if (end == NULL)
+		return -1;
+	s = (struct str){end, s.n - (size_t)(end - s.p)};
+	for (int field = 2; field < 22; field++)
+		if (!skip_to(&s, ' '))
+			return -1;
+	return take_number(&s);
+}

@@ -11,6 +11,8 @@ int64_t procfs_rss(pid_t pid);  /* bytes, from statm: cheap */
 int64_t procfs_pss(pid_t pid);  /* bytes, from smaps_rollup: walks every page table */
 double procfs_cpu_s(pid_t pid); /* user and system, of the process alone */
 int procfs_threads(pid_t pid);
+/* When it began, in clock ticks since boot: with the pid it names one process for ever. */
+int64_t procfs_start_ticks(pid_t pid);
 int procfs_fds(void); /* open descriptors of the caller */
 /* Whether the process handles the signal itself, that is, will not die of it. */
 bool procfs_catches(pid_t pid, int sig);

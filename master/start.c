@@ -136,6 +136,7 @@ start_fleet(struct master *m, struct err *e)
 	int board_fd = m->fleet.spawn.board_fd; /* an adopted one */
 
 	m->fleet.base = m->base;
+	m->fleet.accounts = &m->accounts;
 	m->fleet.spawn = (struct spawn_setup){
 	    .path = m->worker_path,
 	    .board_fd = board_fd,
@@ -197,6 +198,18 @@ open_names(struct master *m, struct err *e)
 									    : EXIT_STOPPED;
 }
 
+/* After the books: they make the directory. */
+static int
+open_accounts(struct master *m, struct err *e)
+{
+	char dir[512];
+	const char *where = NULL;
+
+	if (m->books != NULL && books_dir(&m->heritage.conf, dir, sizeof(dir)) == 0)
+		where = dir;
+	return accounts_open(&m->accounts, where, m->adopted == NULL, m->base, e);
+}
+
 enum master_exit
 start_all(struct master *m, struct err *e)
 {
@@ -218,6 +231,8 @@ start_all(struct master *m, struct err *e)
 	}
 	if (prctl(PR_SET_CHILD_SUBREAPER, 1) < 0) /* for the workers a mold forks */
 		return err_errno(e, "subreaper"), EXIT_BROKEN;
+	if (open_accounts(m, e) < 0)
+		return EXIT_BROKEN;
 	/* The fleet last: it reaps whoever died before, and says so to all of them. */
 	if (start_watch(m, e) < 0 || fill_heritage(m, e) < 0 || reload_open(m, e) < 0 ||
 	    chores_open(m, e) < 0 || upgrade_open(m, e) < 0 || start_fleet(m, e) < 0)
@@ -239,6 +254,7 @@ start_undo(struct master *m)
 	reload_close(m);
 	minder_close(m->minder);
 	fleet_finish(&m->fleet);
+	accounts_close(&m->accounts);
 	listeners_close(&m->listeners);
 	pidfile_close(&m->pidfile);
 	signals_close(&m->signals);

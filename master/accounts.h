@@ -1,0 +1,56 @@
+/* What all accounts have used since this master began: read from the workers' tables again
+ * and again, so that no total goes backwards when a worker ends or a row changes hands. And
+ * where these tables are. SPDX-License-Identifier: MIT */
+#pragma once
+
+#include "common/acct.h"
+
+#define ACCOUNTS_KEPT 16384 /* accounts by name; the rest together is ~other */
+#define ACCOUNTS_OTHER "~other"
+
+struct acct_index;
+struct event_base;
+struct orphan;
+
+struct account {
+	char name[ACCT_KEY_MAX + 1];
+	uint64_t value[ACCT_COLUMNS];
+};
+
+/* One worker's table and what of it is in the sums. Zeroed is a fine start. */
+struct accounts_table {
+	struct acct acct;        /* owned mapping */
+	struct acct_view *marks; /* owned; by row, as last seen */
+	uint32_t n_marks;
+	uint64_t overflowed; /* as last seen */
+};
+
+struct accounts {
+	int dir_fd;        /* owned; -1: tables are memory of no file */
+	struct account *v; /* owned; ACCOUNTS_OTHER first */
+	uint32_t n, capacity;
+	struct acct_index *index; /* owned */
+	uint64_t hash_key[2];
+	uint64_t overflowed;     /* requests that found no row of their own */
+	struct event_base *base; /* borrowed */
+	struct orphan *orphans;  /* owned list: tables of workers a master before had */
+};
+
+/* dir: where a ledger finds the tables; NULL: there is none. recover: completes what a
+ * killed master left there, at once or when its worker is gone. */
+NODISCARD int accounts_open(struct accounts *a, const char *dir, bool recover,
+    struct event_base *base, struct err *e);
+void accounts_close(struct accounts *a);
+
+/* A new table for a worker; id as acct_create(). *fd is the caller's. */
+NODISCARD int accounts_create(const struct accounts *a, struct accounts_table *t,
+    unsigned rows, const unsigned id[3], int *fd, struct err *e);
+/* Adds what a table has grown since the last time. */
+void accounts_look(struct accounts *a, struct accounts_table *t);
+void accounts_table_close(struct accounts_table *t);
+
+/* The help, unit and name of each column. */
+struct accounts_column {
+	const char *name, *unit, *help;
+};
+extern const struct accounts_column accounts_columns[ACCT_COLUMNS];

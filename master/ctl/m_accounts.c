@@ -1,0 +1,65 @@
+/* accounts.list: sums per account out of shared memory, also of workers that are gone.
+ * SPDX-License-Identifier: MIT */
+#include "master/ctl/ctl.h"
+#include "master/ctl/facts.h"
+#include "master/master.h"
+#include "master/minder.h"
+
+#define LIMIT_DEFAULT 100
+
+static uint64_t
+bytes_out(const struct account *a)
+{
+	return a->value[ACCT_out_head] + a->value[ACCT_out_body] +
+	       a->value[ACCT_out_framing];
+}
+
+static int
+by_bytes(const void *left, const void *right)
+{
+	const struct account *const *l = left, *const *r = right;
+	uint64_t a = bytes_out(*l), b = bytes_out(*r);
+
+	return a < b ? 1 : a > b ? -1 : strcmp((*l)->name, (*r)->name);
+}
+
+static json_t *
+account_to_json(const struct account *a, bool as_text)
+{
+	json_t *v = json_pack("{s:s}", "account", a->name);
+
+	for (int i = 0; i < ACCT_COLUMNS; i++)
+		json_object_set_new(
+		    v, accounts_columns[i].name, facts_number(a->value[i], as_text));
+	return v;
+}
+
+int
+ctl_accounts_list(struct ctl_call *call)
+{
+	struct master *m = call->master;
+	const struct accounts *all = &m->accounts;
+	const size_t limit = (size_t)ctl_param_int(call, "limit", LIMIT_DEFAULT);
+	const bool as_text = strcmp(ctl_param_str(call, "bigint", "number"), "string") == 0;
+	const struct account **order;
+	json_t *list = json_array();
+	size_t n = 0;
+
+	minder_look_at_accounts(m->minder);
+	order = malloc(all->n * sizeof(*order));
+	if (order == NULL) {
+		json_decref(list);
+		return ctl_fail(call, CTL_E_OVERLOADED, NULL, "out of memory");
+	}
+	/* Names of the server's own that nothing was counted for are no accounts. */
+	for (uint32_t i = 0; i < all->n; i++)
+		if (all->v[i].name[0] != '~' || all->v[i].value[ACCT_requests] > 0)
+			order[n++] = &all->v[i];
+	qsort(order, n, sizeof(struct account *), by_bytes);
+	for (size_t i = 0; i < MIN(n, limit); i++)
+		json_array_append_new(list, account_to_json(order[i], as_text));
+	free(order);
+	return ctl_reply(
+	    call, json_pack("{s:o, s:I, s:o}", "accounts", list, "total", (json_int_t)n,
+		      "overflowed", facts_number(all->overflowed, as_text)));
+}
