@@ -42,6 +42,19 @@ leave(int fd)
 	close(fd);
 }
 
+/* What accounts were told, all together. */
+static uint64_t
+undelivered(void)
+{
+	struct acct_view v;
+	uint64_t n = 0;
+
+	for (uint32_t row = 0; row < acct_used(&worker.accounts); row++)
+		if (acct_read(&worker.accounts, row, &v))
+			n += v.value[ACCT_out_undelivered];
+	return n;
+}
+
 static void
 expect_whole(int answers)
 {
@@ -70,6 +83,7 @@ test_silent_client(void **state)
 	net_server_send(fd, GET("/await"));
 	assert_int_equal(net_server_receive(fd, buf, ANSWER_LEN), ANSWER_LEN);
 	expect_whole(1);
+	assert_int_equal(undelivered(), 0);
 	assert_int_equal(fake_counts.sent, ANSWER_LEN);
 	close(fd);
 }
@@ -85,6 +99,7 @@ test_persistent_client(void **state)
 		net_server_receive(fd, buf, ANSWER_LEN * 3);
 	}
 	expect_whole(5);
+	assert_int_equal(undelivered(), 0);
 	close(fd);
 }
 
@@ -100,6 +115,7 @@ test_whole_download(void **state)
 	n += net_server_receive(fd, buf, sizeof(buf) - 1);
 	close(fd);
 	expect_whole(1);
+	assert_int_equal(undelivered(), 0);
 	assert_int_equal(fake_counts.sent, n);
 }
 
@@ -114,6 +130,7 @@ test_cut_answer(void **state)
 	n = net_server_receive(fd, buf, sizeof(buf) - 1);
 	close(fd);
 	expect_whole(1);
+	assert_int_equal(undelivered(), 0);
 	assert_int_equal(fake_counts.sent, n);
 }
 
@@ -131,6 +148,7 @@ test_half_closed_client(void **state)
 	poll(NULL, 0, LINGER_MS / 2);
 	assert_int_equal(net_server_receive(fd, buf, 61 * ANSWER_LEN), 60 * ANSWER_LEN);
 	expect_whole(60);
+	assert_int_equal(undelivered(), 0);
 	close(fd);
 }
 
@@ -149,6 +167,7 @@ test_leaves_after_the_last_send(void **state)
 	net_server_wait(&fake_counts.awaited, 1);
 	assert_true(fake_counts.acked < fake_counts.sent);
 	expect_near(got);
+	assert_int_equal(undelivered(), fake_counts.sent - fake_counts.acked);
 }
 
 static void
@@ -164,6 +183,7 @@ test_leaves_in_the_middle(void **state)
 	net_server_wait(&fake_counts.awaited, 1);
 	assert_true(fake_counts.acked < fake_counts.sent);
 	expect_near(got);
+	assert_int_equal(undelivered(), fake_counts.sent - fake_counts.acked);
 }
 
 /* More answers than are kept track of: the oldest are given up, none is forgotten. */
@@ -180,6 +200,41 @@ test_many_answers_under_way(void **state)
 	expect_whole(500);
 	close(fd);
 	net_server_wait(&fake_counts.done, 500);
+}
+
+/* Nobody waits for the numbers of these: what was not delivered is found at the end. */
+static void
+test_accounts_alone(void **state)
+{
+	int whole = net_server_client(), fd = tiny_client();
+
+	(void)state;
+	for (int i = 0; i < 100; i++) {
+		net_server_send(whole, GET("/hello"));
+		net_server_receive(whole, buf, ANSWER_LEN);
+	}
+	close(whole);
+	for (int i = 0; i < 100; i++)
+		net_server_send(fd, GET("/hello"));
+	net_server_wait(&fake_counts.done, 200);
+	leave(fd);
+	for (int i = 0; i < 5000 && undelivered() == 0; i++)
+		poll(NULL, 0, 1);
+	assert_true(undelivered() > 0);
+	assert_true(undelivered() <= 100 * ANSWER_LEN);
+}
+
+static void
+test_billed_as_sent(void **state)
+{
+	int fd = net_server_client();
+
+	(void)state;
+	net_server_send(fd, GET("/await-big"));
+	net_server_receive(fd, buf, 1 << 20);
+	leave(fd);
+	net_server_wait(&fake_counts.awaited, 1);
+	assert_int_equal(undelivered(), 0);
 }
 
 /* The end of the last answer stays where it is: that is not waited for without end. */
@@ -202,6 +257,17 @@ server_start(void **state)
 	(void)state;
 	net_server_open();
 	worker.heritage.conf.linger_timeout = LINGER_MS;
+	net_server_run();
+	return 0;
+}
+
+static int
+server_start_sent(void **state)
+{
+	(void)state;
+	net_server_open();
+	free(worker.heritage.conf.billing_basis);
+	worker.heritage.conf.billing_basis = strdup("sent");
 	net_server_run();
 	return 0;
 }
@@ -254,6 +320,9 @@ main(void)
 	    SERVED(test_leaves_in_the_middle),
 	    SERVED(test_many_answers_under_way),
 	    SERVED(test_reads_no_more),
+	    SERVED(test_accounts_alone),
+	    cmocka_unit_test_setup_teardown(
+		test_billed_as_sent, server_start_sent, server_stop),
 	    cmocka_unit_test(test_stop),
 	};
 

@@ -326,8 +326,7 @@ answered(struct conn *c)
 	timer_clear(&c->timer);
 	conn_watch_write(c, false);
 	conn_lend_buffer(c, r);
-	if (r->with_app || c->net->log_acked)
-		delivery_push(c, r);
+	delivery_push(c, r);
 	if (cut)
 		req_end(r, REQ_APP_FAILED);
 	else

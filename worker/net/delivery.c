@@ -2,8 +2,10 @@
  * still under way, and tells who waits for it. SPDX-License-Identifier: MIT */
 #include "worker/net/delivery.h"
 
+#include "common/conf.h"
 #include "worker/logw.h"
 #include "worker/net/access_log.h"
+#include "worker/net/account.h"
 #include "worker/net/conn.h"
 #include "worker/net/listener.h"
 #include "worker/net/req_io.h"
@@ -88,13 +90,21 @@ is_awaited(const struct sent_span *s)
 	return s->line != NULL || (s->r != NULL && s->r->ack_awaited);
 }
 
+/* Of plain text: what is billed does not contain TLS. */
+static void
+bill(struct net *net, const struct sent_span *s, uint64_t acked)
+{
+	account_undelivered(net, s->row, MIN(s->len - acked, s->len - s->tls));
+}
+
 static void
 settle(struct conn *c, struct sent_span *s)
 {
 	struct net *net = c->net;
 	const uint64_t acked = acked_of(&c->delivery, s->end, s->len);
 
-	c->delivery.waits -= is_awaited(s);
+	if (s->billed)
+		bill(net, s, acked);
 	if (s->line != NULL) {
 		logw_write(LOGW_ACCESS, net->scratch,
 		    access_line_fill(
@@ -112,8 +122,10 @@ settle_first(struct conn *c, unsigned n)
 
 	if (n == 0)
 		return;
-	for (unsigned i = 0; i < n; i++)
+	for (unsigned i = 0; i < n; i++) {
+		d->waits -= is_awaited(&d->spans[i]);
 		settle(c, &d->spans[i]);
+	}
 	d->n -= (uint8_t)n;
 	memmove(d->spans, d->spans + n, d->n * sizeof(*d->spans));
 }
@@ -156,19 +168,69 @@ reserve(struct conn *c)
 	return true;
 }
 
+static bool
+bills(const struct net *net)
+{
+	return net->accounts != NULL && net->conf->billing_basis[0] == 'd';
+}
+
+/* What is known of r's answer up to now; its row is held when it is billed. */
+static struct sent_span
+span_make(const struct conn *c, struct req *r)
+{
+	struct sent_span s = {
+	    .end = c->wire_out_seen,
+	    .len = req_wire_out(r),
+	    .tls = atomic_load_explicit(&r->counts.out_tls, memory_order_relaxed),
+	    .billed = bills(c->net),
+	    .r = r,
+	};
+
+	if (s.billed)
+		s.row = account_hold(r);
+	return s;
+}
+
+/* Answers of one account nobody asks about need no span each. */
+static bool
+merge(struct conn *c, const struct sent_span *s)
+{
+	struct delivery *d = &c->delivery;
+	struct sent_span *last;
+
+	if (s->r != NULL || d->n == 0)
+		return false;
+	last = &d->spans[d->n - 1];
+	if (last->r != NULL || last->line != NULL || last->row != s->row)
+		return false;
+	last->end = s->end;
+	last->len += s->len;
+	last->tls += s->tls;
+	account_undelivered(c->net, s->row, 0);
+	return true;
+}
+
 void
 delivery_push(struct conn *c, struct req *r)
 {
-	struct delivery *d = &c->delivery;
-	const uint64_t end = c->wire_out_seen, len = req_wire_out(r);
+	const bool asked = r->with_app || c->net->log_acked;
+	struct sent_span s;
 
+	if (!asked && !bills(c->net))
+		return;
+	s = span_make(c, r);
+	if (!asked)
+		s.r = NULL;
+	if (merge(c, &s))
+		return;
 	if (!reserve(c)) {
 		measure(c);
-		settle_req(r, acked_of(d, end, len));
+		settle(c, &s);
 		return;
 	}
-	r->settling = c;
-	d->spans[d->n++] = (struct sent_span){.end = end, .len = len, .r = r};
+	if (asked)
+		r->settling = c;
+	c->delivery.spans[c->delivery.n++] = s;
 }
 
 static struct sent_span *
@@ -239,7 +301,7 @@ delivery_forget(struct req *r)
 	s = span_of(r);
 	s->r = NULL;
 	r->settling = NULL;
-	if (s->line == NULL && s == &d->spans[d->n - 1])
+	if (s->line == NULL && !s->billed && s == &d->spans[d->n - 1])
 		d->n--; /* nobody asks any more */
 }
 
@@ -311,18 +373,23 @@ delivery_end(struct conn *c)
 {
 	struct delivery *d = &c->delivery;
 	struct req *r = c->req;
-	uint64_t sent = 0;
+	bool begun = false;
 
 	timer_clear(&d->timer);
 	if (r != NULL) {
 		out_count_rest(c, r);
-		sent = req_wire_out(r);
+		begun = req_wire_out(r) > 0;
 	}
-	if (d->n > 0 || sent > 0)
+	if (d->n > 0 || begun)
 		measure(c);
 	settle_first(c, d->n);
-	if (r != NULL)
-		settle_req(r, acked_of(d, c->wire_out_seen, sent));
+	if (begun) {
+		struct sent_span s = span_make(c, r);
+
+		settle(c, &s);
+	} else if (r != NULL) {
+		settle_req(r, 0);
+	}
 	free(d->spans);
 	d->spans = NULL;
 	d->cap = 0;

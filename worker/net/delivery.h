@@ -12,10 +12,13 @@ struct req;
 /* One answer, or what is left of it when the request is gone. */
 struct sent_span {
 	uint64_t end;  /* in the connection's wire bytes */
-	uint64_t len;  /* wire bytes of the answer */
+	uint64_t len;  /* wire bytes of the answer, or of several of one account */
+	uint64_t tls;  /* of these, what came beyond the plain text */
 	struct req *r; /* borrowed; NULL: the request is gone */
 	char *line;    /* owned: its access-log record, waiting for the number */
 	size_t line_n;
+	uint32_t row; /* held: the account's, told what was not delivered */
+	bool billed;
 };
 
 struct delivery {
@@ -28,7 +31,8 @@ struct delivery {
 	struct timer timer;  /* TIMER_ACK_ */
 };
 
-/* r's answer is with the kernel as a whole, r is still the connection's. */
+/* r's answer is with the kernel as a whole, r is still the connection's. Nothing happens
+ * when nobody can want to know. */
 void delivery_push(struct conn *c, struct req *r);
 /* The application side waits for r's number: end() is called when it is known. */
 void delivery_await(struct req *r);
