@@ -11,6 +11,7 @@ import sys
 import time
 from pathlib import Path
 
+import accounts
 import idle
 import instructions
 import mold
@@ -35,6 +36,7 @@ def arguments():
     parser.add_argument("--idle", action="store_true", help="memory of idle servers, connections")
     parser.add_argument("--mold", action="store_true", help="what preloading saves")
     parser.add_argument("--instructions", action="store_true", help="instructions per request")
+    parser.add_argument("--accounts", action="store_true", help="cost of counting per account")
     parser.add_argument("--markdown", metavar="FILE", type=Path, help="rewrite FILE's tables")
     parser.add_argument("--list", action="store_true", help="list servers and workloads")
     chosen = parser.parse_args()
@@ -127,10 +129,19 @@ def speed(chosen, peers, versions, missing):
     return "\n\n".join(page)
 
 
+def finish(chosen, marker, page):
+    if chosen.markdown:
+        made = f"Made by `scripts/bench {shlex.join(sys.argv[1:])}`."
+        report.replace_between(chosen.markdown, marker, f"{made}\n\n{page}")
+
+
 def main():
     # Ended from outside: the servers are still stopped on the way out.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     chosen = arguments()
+    if chosen.accounts:
+        finish(chosen, "bench:accounts", accounts.run(say))
+        return
     if chosen.list:
         print("servers:  ", ", ".join(peer.name for peer in PEERS))
         print("workloads:", ", ".join(workload.name for workload in WORKLOADS))
@@ -149,9 +160,7 @@ def main():
         marker, page = "bench:mold", mold.run(say)
     else:
         marker, page = "bench", speed(chosen, peers, versions, missing)
-    if chosen.markdown:
-        made = f"Made by `scripts/bench {shlex.join(sys.argv[1:])}`."
-        report.replace_between(chosen.markdown, marker, f"{made}\n\n{page}")
+    finish(chosen, marker, page)
 
 
 if __name__ == "__main__":
