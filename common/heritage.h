@@ -14,7 +14,9 @@
 #define HERITAGE_TRACE_FD                                                                  \
 	9 /* memfd, O_APPEND: Python stacks are dumped here on HERITAGE_TRACE_SIGNAL */
 #define HERITAGE_ACCOUNTS_FD 10 /* common/acct.h: this worker's table */
-#define HERITAGE_FIRST_LISTENER_FD 11
+/* common/quota.h, read-only, shared by all workers; /dev/null: there are no quotas. */
+#define HERITAGE_QUOTA_FD 11
+#define HERITAGE_FIRST_LISTENER_FD 12
 
 /* Sent by the master to a worker: every thread's Python stack goes to the trace memfd, then
  * seg->traces grows by one. */

@@ -2,6 +2,7 @@
 #include "master/books.h"
 
 #include "common/log.h"
+#include "common/quota.h"
 #include "master/master.h"
 #include "master/sidecar.h"
 
@@ -24,8 +25,9 @@ struct books {
 	struct master *master;   /* borrowed */
 	struct sidecar *sidecar; /* owned */
 	char database[PATH_MAX], dir[512], program[1024], node[300];
-	int lock_fd; /* owned; -1: it could not be had yet */
-	bool ending; /* the master's loop waits for it */
+	int quota_fd; /* owned */
+	int lock_fd;  /* owned; -1: it could not be had yet */
+	bool ending;  /* the master's loop waits for it */
 };
 
 /* ---- Where things are ---- */
@@ -283,6 +285,23 @@ start(struct books *b, struct err *e)
 	return b->sidecar ? 0 : -1;
 }
 
+static int
+open_quotas(struct books *b, struct err *e)
+{
+	AUTO_FD int dir = open(b->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	if (dir < 0)
+		return err_errno(e, "the accounts' directory %s", b->dir);
+	b->quota_fd = quota_file(dir, false, e);
+	return b->quota_fd < 0 ? -1 : 0;
+}
+
+int
+books_quota_fd(const struct books *b)
+{
+	return b ? b->quota_fd : -1;
+}
+
 int
 books_open(struct books **out, struct master *m, struct err *e)
 {
@@ -297,14 +316,15 @@ books_open(struct books **out, struct master *m, struct err *e)
 		return err_set(e, "out of memory");
 	*out = b;
 	b->master = m;
-	b->lock_fd = -1;
+	b->lock_fd = b->quota_fd = -1;
 	snprintf(b->database, sizeof(b->database), "%s", database);
 	snprintf(b->program, sizeof(b->program), "%s/" LEDGER_NAME, m->bin_dir);
 	name_node(b, c);
 	if (books_dir(c, b->dir, sizeof(b->dir)) < 0)
 		return err_set(e, "the path of the accounts' directory is too long");
 	if (make_absolute(b->database, sizeof(b->database), e) < 0 ||
-	    make_dir(b->dir, e) < 0 || take_lock(b, LOCK_TRIES, e) < 0)
+	    make_dir(b->dir, e) < 0 || take_lock(b, LOCK_TRIES, e) < 0 ||
+	    open_quotas(b, e) < 0)
 		return -1;
 	return start(b, e);
 }
@@ -317,5 +337,7 @@ books_close(struct books *b)
 	sidecar_close(b->sidecar);
 	if (b->lock_fd >= 0)
 		close(b->lock_fd);
+	if (b->quota_fd >= 0)
+		close(b->quota_fd);
 	free(b);
 }

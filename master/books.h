@@ -18,6 +18,9 @@ NODISCARD int books_dir(const struct conf *c, char *dir, size_t max);
 /* NULL in *b and 0: no ledger is configured. -1: it cannot be had, or is another's. */
 NODISCARD int books_open(struct books **b, struct master *m, struct err *e);
 void books_close(struct books *b);
+/* The table of quotas for the workers, who cannot write to it; -1: there is none. Borrowed.
+ */
+int books_quota_fd(const struct books *b);
 /* After the last worker: one more flush, then its end; the master's loop is left then.
  * false: there is nothing to wait for. */
 bool books_end(struct books *b);

@@ -25,7 +25,7 @@ static struct plan *
 plan_create(const struct spawn_setup *s, const struct spawn_fds *own)
 {
 	const int fixed[] = {own->channel, own->conf, own->seg, s->logs->access_fd,
-	    s->logs->error_fd, s->board_fd, own->trace, own->accounts};
+	    s->logs->error_fd, s->board_fd, own->trace, own->accounts, s->quota_fd};
 	size_t n = ARRAY_LEN(fixed) + s->n_listeners;
 	struct plan *p = malloc(sizeof(*p) + n * sizeof(p->fds[0]));
 
@@ -36,7 +36,8 @@ plan_create(const struct spawn_setup *s, const struct spawn_fds *own)
 			   HERITAGE_BOARD_FD == HERITAGE_CHANNEL_FD + 5 &&
 			   HERITAGE_TRACE_FD == HERITAGE_CHANNEL_FD + 6 &&
 			   HERITAGE_ACCOUNTS_FD == HERITAGE_CHANNEL_FD + 7 &&
-			   HERITAGE_FIRST_LISTENER_FD == HERITAGE_CHANNEL_FD + 8,
+			   HERITAGE_QUOTA_FD == HERITAGE_CHANNEL_FD + 8 &&
+			   HERITAGE_FIRST_LISTENER_FD == HERITAGE_CHANNEL_FD + 9,
 	    "the plan lists the descriptors in their order");
 	if (p == NULL)
 		return NULL;
@@ -55,6 +56,8 @@ place_fds(struct plan *p, struct err *e)
 
 	/* First out of the way of all the places: a source may stand on another's. */
 	for (size_t i = 0; i < p->n; i++) {
+		if (p->fds[i] < 0)
+			p->fds[i] = open("/dev/null", O_RDONLY);
 		p->fds[i] = fcntl(p->fds[i], F_DUPFD, end);
 		if (p->fds[i] < 0)
 			return err_errno(e, "cannot pass descriptors on");

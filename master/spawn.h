@@ -21,6 +21,7 @@ struct spawn_setup {
 	const int *listener_fds;
 	size_t n_listeners;
 	int board_fd;
+	int quota_fd;   /* -1: none */
 	int64_t nofile; /* descriptors a worker may need */
 };
 

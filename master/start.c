@@ -140,6 +140,7 @@ start_fleet(struct master *m, struct err *e)
 	m->fleet.spawn = (struct spawn_setup){
 	    .path = m->worker_path,
 	    .board_fd = board_fd,
+	    .quota_fd = books_quota_fd(m->books),
 	    .logs = &m->logs,
 	    .privs = &m->privs,
 	    /* Unset, the worker keeps the umask shoal was started with: the default of 0 is

@@ -15,6 +15,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
 
 static struct net net;
 static pthread_t io_thread;
@@ -93,6 +94,17 @@ set_title(const struct worker *w)
 	prctl(PR_SET_NAME, is_mold ? "shoal-mold" : "shoal-worker");
 }
 
+/* A mold has them, too: who is forked from it shares the mapping. */
+static int
+open_quotas(struct worker *w, struct err *e)
+{
+	struct stat st;
+
+	if (fstat(HERITAGE_QUOTA_FD, &st) < 0 || !S_ISREG(st.st_mode))
+		return 0;
+	return quota_open(&w->quota, HERITAGE_QUOTA_FD, false, e);
+}
+
 int
 worker_open(struct worker *w, struct err *e)
 {
@@ -114,9 +126,12 @@ worker_open(struct worker *w, struct err *e)
 	w->board = board_open(HERITAGE_BOARD_FD, e);
 	if (w->board == NULL)
 		return -1;
+	if (open_quotas(w, e) < 0)
+		return -1;
 	close(HERITAGE_SEG_FD);
 	close(HERITAGE_BOARD_FD);
 	close(HERITAGE_ACCOUNTS_FD);
+	close(HERITAGE_QUOTA_FD);
 	if (w->seg != NULL)
 		atomic_store(&w->seg->pid, (int32_t)getpid());
 	log_set_level((enum log_level)MAX(log_level_parse(w->heritage.conf.log_level), 0));

@@ -5,6 +5,7 @@
 #include "common/acct.h"
 #include "common/board.h"
 #include "common/heritage.h"
+#include "common/quota.h"
 #include "common/seg.h"
 
 struct app_ops;
@@ -15,6 +16,7 @@ struct worker {
 	struct seg *seg;      /* shared with the master; NULL in a mold */
 	struct acct accounts; /* the same: all zeros in a mold */
 	struct board *board;  /* shared with the other workers */
+	struct quota quota;   /* the same; all zeros: there are no quotas */
 };
 
 /* Takes over what the master left on the well-known descriptors; once per process. The

@@ -35,7 +35,7 @@ MESSAGES = {
 NAMES = {number: name for name, number in MESSAGES.items()}
 ROLES = {"worker": 0, "mold": 1}
 HIGH = 200  # descriptors wait here until they are put into their places
-FIRST_LISTENER = 11
+FIRST_LISTENER = 12
 SEG_PID_OFFSET = 24
 BOARD_LINE_0 = 8
 

@@ -381,3 +381,25 @@ def test_shoalctl(books):
     assert "10737418240" in shoalctl(b, "quota", "list").stdout or (
         "10000000000" in shoalctl(b, "quota", "list").stdout)
     assert shoalctl(b, "quota", "unset", "account-1", "--window", "day").returncode == 0
+
+
+def test_denied(books):
+    """Beyond its quota an account gets 429 and the time of the next window; others do not."""
+    b = books("--account-key", "header:X-Tenant", "--health-path", "/healthz")
+    for account in ("acme", "beta"):
+        b.call("quota.set", account=account, limit_bytes=1000, window="hour", action="deny")
+    assert b.server.ask("/", headers=[("X-Tenant", "acme")]).status == 200
+    b.call("accounting.adjust", account="acme", column="out_body", delta=5000, reason="test")
+    b.call("accounting.flush")
+    refused = wait_for(lambda: (a := b.server.ask("/", headers=[("X-Tenant", "acme")])).status
+                       == 429 and a)
+    left = int(refused.get("retry-after"))
+    assert 0 < left <= 3600 and abs(left - (3600 - time.time() % 3600)) < 10
+    with_body = b.server.ask("/", method="POST", headers=[("X-Tenant", "acme")],
+                             body=b"x" * 100000)
+    assert with_body.status == 429
+    assert b.server.ask("/", headers=[("X-Tenant", "beta")]).status == 200
+    assert b.server.ask("/").status == 200
+    assert b.server.ask("/healthz", headers=[("X-Tenant", "acme")]).status == 200
+    b.call("quota.unset", account="acme", window="hour")
+    assert b.server.ask("/", headers=[("X-Tenant", "acme")]).status == 200

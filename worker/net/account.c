@@ -83,6 +83,7 @@ take_growth(struct req *r, uint64_t add[ACCT_COLUMNS])
 	if (!r->acct.begun) {
 		r->acct.begun = true;
 		add[ACCT_requests] = 1;
+		add[ACCT_throttled] = r->retry_after > 0;
 		grown = 1;
 	}
 	return grown != 0;

@@ -111,9 +111,8 @@ fold_common_name(const struct req *r, char to[ACCT_KEY_MAX])
 	return 0;
 }
 
-/* By --account-key; 0: it names nobody. */
-static size_t
-fold_rule(const struct req *r, char to[ACCT_KEY_MAX])
+size_t
+account_key_rule(const struct req *r, char to[ACCT_KEY_MAX])
 {
 	struct str value;
 
@@ -162,6 +161,6 @@ account_key_row(struct req *r)
 		return row_of(r, r->account, r->account_n);
 	/* A head that was refused may have no fields to look at. */
 	if (atomic_load_explicit(&r->counts.in_head, memory_order_relaxed) > 0)
-		n = fold_rule(r, key);
+		n = account_key_rule(r, key);
 	return n == 0 ? ACCT_ROW_NONE : row_of(r, key, n);
 }

@@ -7,6 +7,7 @@
 #include "common/log.h"
 #include "worker/net/body.h"
 #include "worker/net/conn_in.h"
+#include "worker/net/quota_gate.h"
 #include "worker/net/req_io.h"
 
 #include <stdio.h>
@@ -125,16 +126,24 @@ health_connection(struct req *r)
 }
 
 static bool
+is_health(const struct conn *c)
+{
+	const char *path = c->net->conf->health_path;
+
+	return path != NULL &&
+	       str_eq(span_str(c->req->base, c->req->head.path), str_of(path));
+}
+
+static bool
 answer_health(struct conn *c)
 {
 	struct req *r = c->req;
-	const char *path = c->net->conf->health_path;
 	const bool ends = net_service_ends(c->net);
 	struct str body = STR("ok\n");
 	char answer[256], date[32];
 	int n;
 
-	if (path == NULL || !str_eq(span_str(r->base, r->head.path), str_of(path)))
+	if (!is_health(c))
 		return false;
 	if (ends)
 		body = STR("draining\n");
@@ -169,6 +178,10 @@ conn_begin_body(struct conn *c, const char *rest, size_t n)
 		}
 		if (!r->head.chunked)
 			body_expect(r->body, r->head.length);
+	}
+	if (!is_health(c) && !c->own && quota_gate_denies(r)) {
+		conn_refuse(c, 429, "the quota of its account is used up", REQ_REFUSED);
+		return;
 	}
 	c->input_done = false;
 	c->paused = false;

@@ -243,6 +243,7 @@ net_init(struct net *net, struct worker *w, const struct app_ops *ops, struct er
 	net->conf = &w->heritage.conf;
 	net->seg = w->seg;
 	net->board = w->board;
+	net->quota = w->quota.head ? &w->quota : NULL;
 	net->ops = ops;
 	net->held = w->heritage.parked != 0;
 	net->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);

@@ -40,6 +40,7 @@ struct net {
 	const struct board *board; /* borrowed */
 	struct acct *accounts;     /* borrowed; NULL: nothing is counted per account */
 	struct acct_rule account_rule;
+	const struct quota *quota; /* borrowed; NULL: there are none */
 	const struct app_ops *ops; /* borrowed */
 	struct event_base *base;
 	struct tls_context *tls;      /* NULL: no TLS listener */

@@ -128,6 +128,7 @@ struct req {
 	uint8_t own_outcome;   /* taken_over: enum req_outcome when the answer is out */
 	uint64_t body_held_ns; /* the client was not read from: not its time */
 	int own_status;        /* taken_over: what was answered */
+	uint32_t retry_after;  /* seconds, in that answer; 0: not told */
 	uint32_t inflight;     /* index in the shared segment + 1; 0: none */
 	struct req_account acct;
 	struct timer timer;      /* TIMER_APP, _DEADLINE or _STUCK */

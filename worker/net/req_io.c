@@ -13,6 +13,8 @@
 #include "worker/net/inflight.h"
 #include "worker/net/listener.h"
 
+#include <stdio.h>
+
 static void
 req_reset(struct req *r)
 {
@@ -272,6 +274,22 @@ req_is_head(const struct req *r)
 	return r->base != NULL && str_eq(span_str(r->base, r->head.method), STR("HEAD"));
 }
 
+/* Before the empty line that ends the head. Returns the new length of all. */
+static size_t
+tell_retry(char *answer, size_t cap, size_t *head_len, size_t n, uint32_t seconds)
+{
+	char line[40];
+	size_t len = (size_t)snprintf(line, sizeof(line), "Retry-After: %u\r\n", seconds);
+	size_t at = *head_len - 2;
+
+	if (*head_len < 2 || n + len > cap)
+		return n;
+	memmove(answer + at + len, answer + at, n - at);
+	memcpy(answer + at, line, len);
+	*head_len += len;
+	return n + len;
+}
+
 void
 req_answer(struct req *r, int status, enum req_outcome outcome)
 {
@@ -286,6 +304,8 @@ req_answer(struct req *r, int status, enum req_outcome outcome)
 	http_date(date, net_wall_us(net, net_now(net)) / 1000000);
 	n = resp_canned(answer, sizeof(answer), status, (struct str){date, 29},
 	    net->conf->server_header ? STR("shoal") : STR(""), req_is_head(r), &head_len);
+	if (r->retry_after > 0)
+		n = tell_retry(answer, sizeof(answer), &head_len, n, r->retry_after);
 	out_push_own(r, answer, head_len, n);
 }
 
