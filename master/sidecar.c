@@ -47,7 +47,7 @@ sidecar_request(struct sidecar *s, const char *method, json_t *params,
 	struct sidecar_request *r;
 	json_t *line;
 
-	if (s->state != SIDECAR_RUNNING || !s->ready) {
+	if (s->state != SIDECAR_RUNNING) {
 		json_decref(params);
 		return err_set(e, "%s does not run", s->setup.name);
 	}

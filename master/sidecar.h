@@ -65,8 +65,9 @@ bool sidecar_is_ready(const struct sidecar *s);
 /* 0: it does not run. */
 pid_t sidecar_pid(const struct sidecar *s);
 unsigned sidecar_restarts(const struct sidecar *s);
-/* params (NULL: {}) is stolen. The answer comes once, unless sidecar_forget(ctx) comes
- * first. -1: it is not there, or does not take requests any more; no answer follows. */
+/* One that is not ready yet finds it behind its configuration. params (NULL: {}) is stolen.
+ * The answer comes once, unless sidecar_forget(ctx) comes first. -1: it is not there, or
+ * does not take requests any more; no answer follows. */
 NODISCARD int sidecar_request(struct sidecar *s, const char *method, json_t *params,
     sidecar_answer_fn *answer, void *ctx, struct err *e);
 void sidecar_forget(struct sidecar *s, const void *ctx);

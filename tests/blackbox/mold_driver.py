@@ -188,6 +188,7 @@ class MoldMaster:
             os.dup(self.board),
             memfd("trace", b""),
             memfd("accounts", made("accounts", 0, 0)),
+            os.open("/dev/null", os.O_RDONLY),
             self.listener.fileno(),
         ]
         high = [fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, HIGH) for fd in sources]

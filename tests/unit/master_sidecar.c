@@ -188,9 +188,11 @@ begin(struct fixture *f, int64_t grace_ms)
 				.on_ended = on_ended},
 	    &e);
 	assert_non_null(f->s);
-	/* Nothing can be asked before it is ready. */
-	assert_int_equal(sidecar_request(f->s, "echo", NULL, on_answer, f, &e), -1);
-	await(f, &f->ups, 1);
+	/* What is asked before it is ready waits for that. */
+	assert_int_equal(sidecar_request(f->s, "echo", NULL, on_answer, f, &e), 0);
+	await(f, &f->answers, 1);
+	f->answers = 0;
+	assert_int_equal(f->ups, 1);
 	assert_true(sidecar_is_ready(f->s));
 }
 
