@@ -17,6 +17,7 @@ static const struct {
 } pages[] = {
     {"docs/generated/options.md", gen_markdown, NULL, NULL},
     {"docs/generated/methods.md", gen_methods, NULL, NULL},
+    {"docs/generated/metrics.md", gen_metrics, NULL, NULL},
     {"docs/man/shoal.8", gen_man_options, ".\\\" begin options\n", ".\\\" end options\n"},
     {"docs/man/shoal.conf.5", gen_man_keys, ".\\\" begin keys\n", ".\\\" end keys\n"},
     {"scripts/completions/shoal.bash", gen_bash, NULL, NULL},

@@ -5,6 +5,7 @@
 #include "common/log.h"
 #include "common/msg.h"
 #include "master/gateway/http.h"
+#include "master/gateway/metrics.h"
 #include "master/gateway/stream.h"
 
 #include <errno.h>
@@ -150,6 +151,9 @@ gateway_open(struct gateway *g, struct err *e)
 	g->base = event_base_new();
 	if (g->base == NULL)
 		return err_set(e, "out of memory");
+	g->metrics = metrics_create();
+	if (g->metrics == NULL)
+		return err_set(e, "out of memory");
 	g->streams = streams_create(g, e);
 	g->observer = rpc_open(g->base, GATEWAY_FD_OBSERVER, on_notify, g, e);
 	if (g->streams == NULL || g->observer == NULL)
@@ -175,6 +179,7 @@ gateway_close(struct gateway *g)
 	rpc_close(g->observer);
 	rpc_close(g->trusted);
 	streams_destroy(g->streams);
+	metrics_destroy(g->metrics);
 	if (g->on_listener != NULL) {
 		close(event_get_fd(g->on_listener));
 		event_free(g->on_listener);

@@ -8,6 +8,7 @@ struct bufferevent;
 struct event;
 struct event_base;
 struct http;
+struct metrics;
 struct streams;
 
 /* Descriptors it starts with, as master/sidecar.h has it: the stream to the master, then
@@ -26,6 +27,7 @@ struct gateway {
 	unsigned n_clients;
 	bool configured;
 	struct head_limits limits;
+	struct metrics *metrics;
 	struct streams *streams;
 	char *token;   /* NULL: nobody on TCP is more than an observer */
 	json_t *hosts; /* names it answers to on TCP */

@@ -57,6 +57,9 @@ forget_request(struct http *h)
 	free(h->body);
 	h->bytes = h->body = NULL;
 	h->body_n = 0;
+	if (h->work != NULL)
+		h->drop_work(h->work);
+	h->work = NULL;
 	h->route = NULL;
 	h->busy = false;
 	session_init(&h->session, &h->head, &h->gateway->limits, HTTP_BODY_MAX);

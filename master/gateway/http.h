@@ -35,6 +35,8 @@ struct http {
 	struct rpc *asked; /* borrowed: where a call is pending */
 	json_int_t call;
 	const struct route *route;
+	void *work; /* owned; of the page that answers, dropped with the request */
+	void (*drop_work)(void *work);
 	struct stream *stream; /* it is a viewer of events */
 };
 

@@ -1,0 +1,21 @@
+/* What the master answered, as Prometheus reads it. Pure. SPDX-License-Identifier: MIT */
+#pragma once
+
+#include "common/base.h"
+
+#include <jansson.h>
+
+enum metrics_doc {
+	METRICS_DOC_status,
+	METRICS_DOC_stats,
+	METRICS_DOC_workers,
+	METRICS_DOC_listeners,
+	METRICS_DOC_request, /* histograms, by name */
+	METRICS_DOC_app,
+	METRICS_DOC_ttfb,
+	METRICS_DOCS
+};
+
+/* The text format 0.0.4, or OpenMetrics 1.0.0. Answers may be NULL: their samples are left
+ * out. The text is the caller's; NULL: no memory. */
+char *metrics_text(json_t *const docs[METRICS_DOCS], bool open_metrics, size_t *n);

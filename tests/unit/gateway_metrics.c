@@ -1,0 +1,117 @@
+/* /metrics from the master's answers: both formats, hostile labels, answers that are
+ * missing. SPDX-License-Identifier: MIT */
+#include "master/gateway/metrics_text.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+
+#include <cmocka.h>
+
+static json_t *docs[METRICS_DOCS];
+
+static int
+on_setup(void **state)
+{
+	(void)state;
+	docs[METRICS_DOC_status] = json_pack("{s:b,s:f,s:{s:i}}", "ready", 1, "started",
+	    1795276893.25, "workers", "busy", 2);
+	docs[METRICS_DOC_stats] = json_pack("{s:{s:i,s:n},s:{s:i,s:i}}", "totals",
+	    "out_body", 77, "aborted", "status", "200", 5, "404", 1);
+	docs[METRICS_DOC_workers] = json_pack("{s:[{s:i,s:s,s:i},{s:i,s:s,s:i},{s:i}]}",
+	    "workers", "slot", 0, "role", "serving", "rss_bytes", 10, "slot", 0, "role",
+	    "draining", "rss_bytes", 20, "slot", 1);
+	docs[METRICS_DOC_listeners] = json_pack(
+	    "{s:[{s:s,s:i}]}", "listeners", "name", "unix:/a\"b\\c\nd", "accepted", 9);
+	docs[METRICS_DOC_request] = json_pack("{s:f,s:{s:[f,f],s:[i,i,i]}}", "sum_s", 1.5,
+	    "classic", "bounds_s", 0.25, 1.0, "counts", 3, 0, 2);
+	return 0;
+}
+
+static int
+on_teardown(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < METRICS_DOCS; i++) {
+		json_decref(docs[i]);
+		docs[i] = NULL;
+	}
+	return 0;
+}
+
+static void
+expect(const char *text, const char *line)
+{
+	if (strstr(text, line) == NULL)
+		fail_msg("no %s in\n%s", line, text);
+}
+
+static void
+test_text(void **state)
+{
+	static const char *const lines[] = {
+	    "# TYPE shoal_http_requests_total counter\n",
+	    "\nshoal_http_requests_total{code=\"404\"} 1\n",
+	    "\nshoal_http_sent_bytes_total{kind=\"body\"} 77\n",
+	    "\nshoal_ready 1\n",
+	    "\nshoal_start_timestamp_seconds 1795276893.25\n",
+	    "\nshoal_workers{state=\"busy\"} 2\n",
+	    "\nshoal_worker_resident_memory_bytes{worker=\"0\"} 10\n",
+	    "\nshoal_connections_accepted_total{listener=\"unix:/a\\\"b\\\\c\\nd\"} 9\n",
+	    "\nshoal_http_request_duration_seconds_bucket{le=\"0.25\"} 3\n",
+	    "\nshoal_http_request_duration_seconds_bucket{le=\"1\"} 3\n",
+	    "\nshoal_http_request_duration_seconds_bucket{le=\"+Inf\"} 5\n",
+	    "\nshoal_http_request_duration_seconds_sum 1.5\n",
+	    "\nshoal_http_request_duration_seconds_count 5\n",
+	};
+	size_t n;
+	char *text = metrics_text(docs, false, &n);
+
+	(void)state;
+	assert_non_null(text);
+	assert_int_equal(n, strlen(text));
+	for (size_t i = 0; i < ARRAY_LEN(lines); i++)
+		expect(text, lines[i]);
+	assert_null(strstr(text, "} 20\n")); /* draining: not the place's */
+	assert_null(strstr(text, "\nshoal_http_aborted_total ")); /* null: no sample */
+	assert_null(strstr(text, "shoal_http_app_duration_seconds_count"));
+	assert_null(strstr(text, "# EOF"));
+	free(text);
+}
+
+static void
+test_open_metrics(void **state)
+{
+	size_t n;
+	char *text = metrics_text(docs, true, &n);
+
+	(void)state;
+	expect(text, "# TYPE shoal_http_requests counter\n");
+	expect(text, "\nshoal_http_requests_total{code=\"200\"} 5\n");
+	assert_string_equal(text + n - 6, "# EOF\n");
+	free(text);
+}
+
+static void
+test_nothing_known(void **state)
+{
+	json_t *none[METRICS_DOCS] = {NULL};
+	size_t n;
+	char *text = metrics_text(none, false, &n);
+
+	(void)state;
+	for (const char *p = text; *p != '\0'; p = strchr(p, '\n') + 1)
+		assert_int_equal(*p, '#');
+	free(text);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test_setup_teardown(test_text, on_setup, on_teardown),
+	    cmocka_unit_test_setup_teardown(test_open_metrics, on_setup, on_teardown),
+	    cmocka_unit_test(test_nothing_known),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
