@@ -10,6 +10,8 @@
 
 #include "tests/unit/support/net_server.h"
 
+#include <linux/tcp.h>
+#include <netinet/in.h>
 #include <poll.h>
 
 #define GET(path) "GET " path " HTTP/1.1\r\nHost: t\r\n\r\n"
@@ -31,6 +33,17 @@ static int
 tiny_client(void)
 {
 	return net_server_client_with(1);
+}
+
+/* What this end's kernel has, read or not. */
+static uint64_t
+received_by(int fd)
+{
+	struct tcp_info info = {0};
+	socklen_t len = sizeof(info);
+
+	assert_int_equal(getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &len), 0);
+	return info.tcpi_bytes_received;
 }
 
 static void
@@ -248,6 +261,9 @@ test_reads_no_more(void **state)
 		net_server_send(fd, i < 59 ? GET("/await") : LAST("/await"));
 	net_server_wait(&fake_counts.awaited, 60);
 	assert_true(fake_counts.acked < fake_counts.sent);
+	/* To the byte, with the FIN behind them. */
+	assert_int_equal(
+	    undelivered(), 59 * ANSWER_LEN + fake_counts.sent - received_by(fd));
 	close(fd);
 }
 
