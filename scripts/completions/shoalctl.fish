@@ -103,7 +103,7 @@ complete -c shoalctl -n '__fish_seen_subcommand_from quota' -l window -x -a 'hou
 complete -c shoalctl -n '__fish_seen_subcommand_from quota' -a set -d 'limit what an account may use'
 complete -c shoalctl -n '__fish_seen_subcommand_from quota' -l window -x -a 'hour day month' -d 'in UTC (month)'
 complete -c shoalctl -n '__fish_seen_subcommand_from quota' -l action -x -a 'log throttle deny' -d 'what follows (log)'
-complete -c shoalctl -n '__fish_seen_subcommand_from quota' -l rate -x -d 'of throttle: bytes a second'
+complete -c shoalctl -n '__fish_seen_subcommand_from quota' -l rate -x -d 'of throttle: bytes a second and connection'
 complete -c shoalctl -n '__fish_seen_subcommand_from quota' -a unset -d 'take a quota away'
 complete -c shoalctl -n '__fish_seen_subcommand_from quota' -l window -x -a 'hour day month' -d 'in UTC (month)'
 complete -c shoalctl -n __fish_use_subcommand -a logs -d 'the server\'s log, its last lines; -f: and new ones'

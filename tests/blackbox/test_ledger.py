@@ -57,11 +57,11 @@ class Writer:
 class Books:
     """A server with a ledger, and writers beside it."""
 
-    def __init__(self, make_server, tmp, *options):
+    def __init__(self, make_server, tmp, *options, app="hello:application"):
         self.dir = tmp
         self.accounts = tmp / "accounts"
         self.database = tmp / "ledger.db"
-        self.server = make_server("hello:application", "--ledger", self.database,
+        self.server = make_server(app, "--ledger", self.database,
                                   "--control-socket", tmp / "c.sock", "--ledger-flush",
                                   "0.05", "--name", "books", *options,
                                   env={"RUNTIME_DIRECTORY": str(tmp)})
@@ -109,8 +109,8 @@ def is_ledger(pid):
 def books(server, tmp_path):
     made = []
 
-    def make(*options, where=tmp_path):
-        made.append(Books(server, where, *options))
+    def make(*options, where=tmp_path, **more):
+        made.append(Books(server, where, *options, **more))
         return made[-1]
 
     yield make
@@ -403,3 +403,77 @@ def test_denied(books):
     assert b.server.ask("/healthz", headers=[("X-Tenant", "acme")]).status == 200
     b.call("quota.unset", account="acme", window="hour")
     assert b.server.ask("/", headers=[("X-Tenant", "acme")]).status == 200
+
+
+def ask_until(b, account, target, count):
+    """So many answers on one connection; the bytes of all of them."""
+    total = 0
+    with b.server.connect() as conn:
+        for _ in range(count):
+            answer = conn.ask(target, headers=[("X-Tenant", account)])
+            assert answer.status == 200
+            total += answer.size
+    return total
+
+
+def test_what_clients_got(books):
+    """Answers of real workers, of which some are killed: their sums are the ledger's."""
+    b = books("--account-key", "header:X-Tenant", "-w", "2")
+    b.server.allow_log("worker ")
+    sums = {"acme": 0, "beta": 0}
+    for turn in range(6):
+        for account in sums:
+            sums[account] += ask_until(b, account, "/", 50)
+        if turn % 2:
+            os.kill(b.server.worker_pids()[0], signal.SIGKILL)
+            wait_for(lambda: len(b.server.worker_pids()) == 2)
+    b.call("accounting.flush")
+    rows = b.call("accounting.query", include_open=True, accounts=list(sums),
+                  columns=["requests", "billable_bytes"])["rows"]
+    assert {row[1]: row[2:] for row in rows} == {
+        account: [300, total] for account, total in sums.items()}
+    assert b.call("accounting.status")["rejected_rows"] == 0
+    b.server.baseline.clear()
+
+
+def test_throttled(books):
+    """Beyond its quota an account's answers go out at its rate; others are as fast as ever."""
+    b = books("--account-key", "header:X-Tenant", app="zoo:application")
+    b.call("quota.set", account="acme", limit_bytes=1000, action="throttle",
+           rate_bytes=2 << 20)
+    b.call("accounting.adjust", account="acme", column="out_body", delta=5000, reason="test")
+    b.call("accounting.flush")
+
+    def took(account):
+        begin = time.monotonic()
+        answer = b.server.ask("/big?size=6291456", headers=[("X-Tenant", account)], timeout=30)
+        assert answer.status == 200 and len(answer.body) == 6291456
+        return time.monotonic() - begin
+
+    took("beta")
+    wait_for(lambda: took("acme") > 1, 30)
+    # 6 MiB, of which a second's worth goes out at once.
+    assert 1.5 < took("acme") < 6 * SLOW
+    assert took("beta") < 1 * SLOW
+    b.call("accounting.flush")
+    rows = b.call("accounting.query", include_open=True, accounts=["acme", "beta"],
+                  columns=["throttled"])["rows"]
+    counts = {row[1]: row[2] for row in rows}
+    assert counts["acme"] >= 1 and counts["beta"] == 0
+
+
+def test_overshoot(books):
+    """What goes out beyond a limit: at most the rate times the time between two flushes."""
+    b = books("--account-key", "header:X-Tenant")
+    flush_s, limit = 0.05, 300000
+    b.call("quota.set", account="acme", limit_bytes=limit, action="deny")
+    got, begin = 0, time.monotonic()
+    with b.server.connect() as conn:
+        while (answer := conn.ask("/", headers=[("X-Tenant", "acme")])).status == 200:
+            got += answer.size
+            assert time.monotonic() - begin < 30 * SLOW
+    assert answer.status == 429
+    rate = got / (time.monotonic() - begin)
+    slowest = b.call("accounting.status")["slowest_flush_ms"] / 1000
+    # Two flushes: the one under way does not see it yet.
+    assert limit <= got <= limit + rate * 2 * (flush_s + slowest) + 1000

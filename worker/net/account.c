@@ -83,7 +83,11 @@ take_growth(struct req *r, uint64_t add[ACCT_COLUMNS])
 	if (!r->acct.begun) {
 		r->acct.begun = true;
 		add[ACCT_requests] = 1;
-		add[ACCT_throttled] = r->retry_after > 0;
+		grown = 1;
+	}
+	if (r->slowed) {
+		r->slowed = false;
+		add[ACCT_throttled] = 1;
 		grown = 1;
 	}
 	return grown != 0;

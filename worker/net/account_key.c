@@ -147,6 +147,16 @@ row_of(struct req *r, const char *key, size_t n)
 	return row;
 }
 
+size_t
+account_key_of(const struct req *r, char to[ACCT_KEY_MAX])
+{
+	if (atomic_load_explicit(&r->answering, memory_order_acquire) && r->account_n > 0) {
+		memcpy(to, r->account, MIN((size_t)r->account_n, (size_t)ACCT_KEY_MAX));
+		return r->account_n;
+	}
+	return r->net->account_rule.kind == ACCT_RULE_NONE ? 0 : account_key_rule(r, to);
+}
+
 uint32_t
 account_key_row(struct req *r)
 {

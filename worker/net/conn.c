@@ -169,6 +169,7 @@ conn_close(struct conn *c, int outcome)
 	conn_watch_read(c, false);
 	conn_watch_write(c, false);
 	timer_clear(&c->timer);
+	timer_clear(&c->pace.timer);
 	delivery_end(c);
 	if (r != NULL) {
 		c->req = NULL;
@@ -401,6 +402,11 @@ conn_flush(struct conn *c)
 		conn_watch_write(c, true);
 		if (c->timer.kind != TIMER_WRITE || c->t.wire_out != before)
 			timer_set(c->net->timers, &c->timer, TIMER_WRITE, net_now(c->net));
+		break;
+	case OUT_PACED:
+		conn_watch_write(c, false);
+		conn_time_body(c);
+		pace_wait(c);
 		break;
 	case OUT_DONE:
 		if (r->finished || r->taken_over) {

@@ -6,6 +6,7 @@
 #include "common/http/session.h"
 #include "worker/net/delivery.h"
 #include "worker/net/net.h"
+#include "worker/net/pace.h"
 #include "worker/net/transport.h"
 
 enum conn_state {
@@ -43,6 +44,7 @@ struct conn {
 	struct transport t;
 	struct timer timer;
 	struct delivery delivery;
+	struct pace pace;
 	struct session session;
 	struct addr peer;
 	struct event ev_read, ev_write;

@@ -93,10 +93,12 @@ expire(struct net *net)
 	for (int kind = TIMER_APP; kind < TIMER_ACK_SOON; kind++)
 		while ((t = timer_pop_expired(&net->timers[kind], now)) != NULL)
 			req_timeout(CONTAINER_OF(t, struct req, timer), kind);
-	for (int kind = TIMER_ACK_SOON; kind < TIMER_KINDS; kind++)
+	for (int kind = TIMER_ACK_SOON; kind < TIMER_PACE; kind++)
 		while ((t = timer_pop_expired(&net->timers[kind], now)) != NULL)
 			delivery_timeout(
 			    CONTAINER_OF(t, struct conn, delivery.timer), kind);
+	while ((t = timer_pop_expired(&net->timers[TIMER_PACE], now)) != NULL)
+		pace_timeout(CONTAINER_OF(t, struct conn, pace.timer));
 }
 
 /* libevent's own rule for a late tick: the next one is due an interval after this one was,
@@ -185,6 +187,7 @@ timers_configure(struct net *net)
 	    {TIMER_ACK_SOON, 50},
 	    {TIMER_ACK_LATER, 1000},
 	    {TIMER_ACK_LAST, 5000},
+	    {TIMER_PACE, PACE_MS},
 	};
 
 	timerq_init(net->timers);

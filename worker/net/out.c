@@ -2,6 +2,7 @@
  * kernel accepts. SPDX-License-Identifier: MIT */
 #include "common/conf.h"
 #include "worker/net/account.h"
+#include "worker/net/pace.h"
 #include "worker/net/req_io.h"
 
 #include <errno.h>
@@ -173,6 +174,10 @@ out_send(struct conn *c, struct req *r)
 			account_sent(r);
 			return OUT_YIELD; /* the write event comes back at once */
 		}
+		if (r->own_sent >= r->own_n && !outq_empty(&r->out) && pace_holds(c, r)) {
+			account_sent(r);
+			return OUT_PACED;
+		}
 		n = r->own_sent < r->own_n ? write_own(c, r) : write_app(c, r);
 		if (n == 0)
 			return OUT_DONE;
@@ -186,5 +191,6 @@ out_send(struct conn *c, struct req *r)
 			    &r->first_out_ns, net_now(r->net), memory_order_relaxed);
 		count_tls(c, r, (uint64_t)n);
 		turn += (uint64_t)n;
+		pace_take(c, (uint64_t)n);
 	}
 }

@@ -23,5 +23,6 @@ quota_gate_denies(struct req *r)
 	if (view.until <= now)
 		return false;
 	r->retry_after = (uint32_t)MIN(view.until - now, (uint64_t)UINT32_MAX);
+	r->slowed = true;
 	return true;
 }

@@ -129,7 +129,9 @@ struct req {
 	uint64_t body_held_ns; /* the client was not read from: not its time */
 	int own_status;        /* taken_over: what was answered */
 	uint32_t retry_after;  /* seconds, in that answer; 0: not told */
-	uint32_t inflight;     /* index in the shared segment + 1; 0: none */
+	bool slowed;           /* by a quota, or refused: to be counted */
+	bool slowed_counted;
+	uint32_t inflight; /* index in the shared segment + 1; 0: none */
 	struct req_account acct;
 	struct timer timer;      /* TIMER_APP, _DEADLINE or _STUCK */
 	struct req *prev, *next; /* all open requests of the worker */

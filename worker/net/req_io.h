@@ -39,6 +39,7 @@ enum out_result {
 	OUT_DONE,
 	OUT_BLOCKED, /* the client takes no more now */
 	OUT_YIELD,   /* it would, but has had its share of this turn */
+	OUT_PACED,   /* its account has to wait */
 	OUT_DEAD,
 };
 

@@ -21,6 +21,7 @@ enum timer_kind {
 			 */
 	TIMER_ACK_LATER,
 	TIMER_ACK_LAST,
+	TIMER_PACE, /* of an answer that has to go out slower */
 	TIMER_KINDS
 };
 
