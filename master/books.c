@@ -329,11 +329,25 @@ books_open(struct books **out, struct master *m, struct err *e)
 	return start(b, e);
 }
 
+/* After a clean end nothing is left there but the table of quotas; what could not be
+ * flushed stays for the next instance. */
+static void
+remove_dir(const struct books *b)
+{
+	char path[sizeof(b->dir) + sizeof(QUOTA_FILE) + 1];
+
+	snprintf(path, sizeof(path), "%s/" QUOTA_FILE, b->dir);
+	(void)unlink(path);
+	(void)rmdir(b->dir);
+}
+
 void
 books_close(struct books *b)
 {
 	if (b == NULL)
 		return;
+	if (b->ending && sidecar_has_ended(b->sidecar))
+		remove_dir(b);
 	sidecar_close(b->sidecar);
 	if (b->lock_fd >= 0)
 		close(b->lock_fd);

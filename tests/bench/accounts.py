@@ -17,6 +17,6 @@ def run(say):
     out = subprocess.run([PROGRAM], capture_output=True, text=True, check=True).stdout
     rows = [line.split("\t") for line in out.splitlines()]
     header = ["step", "ns"]
-    intro = "A table of 4096 rows, 2048 accounts in no order, one thread; the fastest of 401 rounds."
+    intro = "4096 rows, 2048 accounts in no order, one thread; the fastest of 401 rounds."
     print(f"{intro}\n\n{report.text_table(header, rows)}")
     return f"{intro}\n\n{report.markdown_table(header, rows)}"

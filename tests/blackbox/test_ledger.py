@@ -144,6 +144,7 @@ def test_last_flush_at_the_end(books):
     sums = b.writer(1, rounds=50).end()
     b.server.stop()
     assert b.totals() == sums
+    assert not b.accounts.exists()
 
 
 def test_ten_thousand_accounts(books):

@@ -245,6 +245,50 @@ test_recycled(void **state)
 	bench_end(&b);
 }
 
+/* Nobody looked for a while: what is found belongs to no minute in between, and says so. */
+static void
+test_late(void **state)
+{
+	struct acct a;
+	struct bench b;
+	struct err e;
+
+	(void)state;
+	bench_begin(&b);
+	bench_worker(&b, &a, 0, 64);
+	bench_count(&a, "acme", 1, 5);
+	bench_flush(&b);
+	assert_int_equal(store_set_meta(&b.l.store, "last_flush", 1000000000, &e), 0);
+	bench_count(&a, "acme", 1, 7);
+	bench_stop(&b);
+	bench_start(&b);
+	assert_int_equal(b.l.late_bytes, 7);
+	bench_count(&a, "acme", 1, 1);
+	bench_flush(&b);
+	assert_int_equal(
+	    bench_number(&b, "SELECT sum(out_body) FROM outbox WHERE late"), 8);
+	assert_int_equal(bench_bytes(&b, "acme"), 13);
+	acct_close(&a);
+	bench_end(&b);
+}
+
+static void
+test_clock(void **state)
+{
+	struct bench b;
+
+	(void)state;
+	bench_begin(&b);
+	(void)bench_said(&b);
+	ledger_on_clock(&b.l);
+	assert_null(strstr(bench_said(&b), "clock_jump"));
+	b.l.clock_offset_ns += 3600000000000;
+	ledger_on_clock(&b.l);
+	assert_non_null(
+	    strstr(bench_said(&b), "\"accounting.clock_jump\",\"data\":{\"by_s\":-3"));
+	bench_end(&b);
+}
+
 int
 main(void)
 {
@@ -256,6 +300,8 @@ main(void)
 	    cmocka_unit_test(test_corrupt),
 	    cmocka_unit_test(test_hostile),
 	    cmocka_unit_test(test_recycled),
+	    cmocka_unit_test(test_late),
+	    cmocka_unit_test(test_clock),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
