@@ -160,12 +160,27 @@ account_end(struct req *r)
 		return; /* not even a head came: no request */
 	if (!r->acct.fixed)
 		fix(r);
+	if (r->conn != NULL)
+		r->conn->paid_row = r->acct.row;
 	grown = take_growth(r, add);
 	if (take_outcome(r, add) || grown)
 		acct_commit(a, r->acct.row, add);
 	if (r->acct.open)
 		acct_intend(a, 0, 0);
 	r->acct.open = false;
+}
+
+/* The row was written a moment ago, so it is nobody else's yet. */
+void
+account_drained(struct conn *c, uint64_t body, uint64_t framing)
+{
+	const uint64_t add[ACCT_COLUMNS] = {
+	    [ACCT_in_body] = body, [ACCT_in_framing] = framing};
+
+	stat_add(c->net->seg, STAT_in_body, body);
+	stat_add(c->net->seg, STAT_in_framing, framing);
+	if (c->net->accounts != NULL && body + framing > 0)
+		acct_commit(c->net->accounts, c->paid_row, add);
 }
 
 void

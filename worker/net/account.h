@@ -4,6 +4,7 @@
 
 #include "common/base.h"
 
+struct conn;
 struct err;
 struct net;
 struct req;
@@ -23,6 +24,8 @@ void account_intend(struct req *r, uint64_t n);
 void account_sent(struct req *r);
 /* At its outcome, and again when the application is finished with it: commits the rest. */
 void account_end(struct req *r);
+/* Body bytes that came after the answer, of the request that ended last on c. */
+void account_drained(struct conn *c, uint64_t body, uint64_t framing);
 /* The request is about to be freed. */
 void account_forget(struct req *r);
 

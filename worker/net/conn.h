@@ -36,6 +36,7 @@ struct conn {
 	bool unsent_limited;                  /* TCP_NOTSENT_LOWAT is set */
 	bool parsing;                         /* inside conn_parse() */
 	bool own;                             /* the server is the client */
+	uint32_t paid_row;                    /* of the last request that ended */
 	uint32_t account_row;                 /* of the last request; 0: none */
 	uint32_t served;                      /* requests begun */
 	uint32_t budget;                      /* bytes still to be discarded */

@@ -5,6 +5,7 @@
 #include "common/conf.h"
 #include "common/http/resp.h"
 #include "common/log.h"
+#include "worker/net/account.h"
 #include "worker/net/body.h"
 #include "worker/net/conn_in.h"
 #include "worker/net/quota_gate.h"
@@ -94,7 +95,9 @@ feed(struct conn *c, const char *p, size_t n, bool in_place)
 		case SESSION_ERROR:
 			conn_body_broken(c, c->session.status, c->session.reason, true);
 			return false;
-		default:
+		default: /* the answer, or the client's end, may come before the rest */
+			atomic_store_explicit(&r->counts.in_framing, c->session.framing,
+			    memory_order_relaxed);
 			return true;
 		}
 	}
@@ -303,6 +306,7 @@ conn_discard_body(struct conn *c, const char *p, size_t n)
 		size_t used = 0;
 		enum session_event ev = session_feed(&c->session, p, n, &used, &data);
 
+		account_drained(c, data.n, used - data.n);
 		p += used;
 		n -= used;
 		if (ev == SESSION_MORE)
