@@ -121,7 +121,7 @@ account_key_rule(const struct req *r, char to[ACCT_KEY_MAX])
 		return fold_host(r, to);
 	case ACCT_RULE_HEADER:
 		value = request_field(r, r->net->account_rule.header);
-		return acct_key_fold(value.p, value.n, to);
+		return value.n == 0 ? 0 : acct_key_fold(value.p, value.n, to);
 	case ACCT_RULE_PREFIX:
 		return fold_prefix(r, to);
 	case ACCT_RULE_TLS_CN:
