@@ -34,12 +34,16 @@ def delivering(request, server, record, certificates):
     return srv
 
 
+def all_facts(srv):
+    """What all hooks were told; a line that is still being written is none yet."""
+    return [json.loads(x) for x in srv.record.read_text().rpartition("\n")[0].splitlines()]
+
+
 def facts(srv, event, ident, timeout=10):
     """What the hook of this request was told; it must have been called once."""
 
     def found():
-        lines = [json.loads(x) for x in srv.record.read_text().splitlines()]
-        return [x for x in lines if x["event"] == event and x["id"] == ident]
+        return [x for x in all_facts(srv) if x["event"] == event and x["id"] == ident]
 
     wait_for(found, timeout * SLOW, f"{event} hook of {ident}")
     assert len(found()) == 1, found()
@@ -47,8 +51,7 @@ def facts(srv, event, ident, timeout=10):
 
 
 def counts(srv):
-    names = [json.loads(x) for x in srv.record.read_text().splitlines()]
-    return sorted((x["id"], x["event"]) for x in names)
+    return sorted((x["id"], x["event"]) for x in all_facts(srv))
 
 
 def connect(srv):

@@ -110,7 +110,7 @@ def far(server, record, link):
 
 def told(srv, ident):
     def found():
-        lines = [json.loads(x) for x in srv.record.read_text().splitlines()]
+        lines = [json.loads(x) for x in srv.record.read_text().rpartition("\n")[0].splitlines()]
         return [x for x in lines if x["event"] == "delivered" and x["id"] == ident]
 
     return wait_for(found, 10, f"hook of {ident}")[0]
