@@ -39,6 +39,15 @@ strlist_addf(struct strlist *l, const char *fmt, ...)
 		return;
 }
 
+bool
+strlist_has(const struct strlist *l, const char *s)
+{
+	for (size_t i = 0; i < l->n; i++)
+		if (strcmp(l->v[i], s) == 0)
+			return true;
+	return false;
+}
+
 void
 strlist_finish(struct strlist *l)
 {

@@ -13,6 +13,7 @@ static const struct row {
 #define WORKERS(member) {NULL, NULL, NULL, "worker"},
 #define WORKERS_US(member) {NULL, NULL, NULL, "worker"},
 #define LISTENERS(member) {NULL, NULL, NULL, "listener"},
+#define ACCOUNTS(member) {NULL, NULL, NULL, "account"},
 #define MEMBERS(doc, path, label) {NULL, NULL, NULL, label},
 #define DURATION(name, label) {NULL, NULL, NULL, label},
 #include "master/gateway/metrics.def"
@@ -21,6 +22,7 @@ static const struct row {
 #undef WORKERS
 #undef WORKERS_US
 #undef LISTENERS
+#undef ACCOUNTS
 #undef MEMBERS
 #undef DURATION
 };

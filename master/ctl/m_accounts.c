@@ -1,5 +1,6 @@
-/* accounts.list: sums per account out of shared memory, also of workers that are gone.
- * SPDX-License-Identifier: MIT */
+/* accounts.list, metrics.accounts: sums per account out of shared memory, also of workers
+ * that are gone. SPDX-License-Identifier: MIT */
+#include "common/strlist.h"
 #include "master/ctl/ctl.h"
 #include "master/ctl/facts.h"
 #include "master/master.h"
@@ -62,4 +63,66 @@ ctl_accounts_list(struct ctl_call *call)
 	return ctl_reply(
 	    call, json_pack("{s:o, s:I, s:o}", "accounts", list, "total", (json_int_t)n,
 		      "overflowed", facts_number(all->overflowed, as_text)));
+}
+
+static void
+add(uint64_t *to, const struct account *a)
+{
+	for (int i = 0; i < ACCT_COLUMNS; i++)
+		to[i] += a->value[i];
+}
+
+static uint64_t
+sum_of(const uint64_t *value, const int *columns, size_t n)
+{
+	uint64_t sum = 0;
+
+	for (size_t i = 0; i < n; i++)
+		sum += value[columns[i]];
+	return sum;
+}
+
+static json_t *
+sums_to_json(const char *name, const uint64_t *value)
+{
+	static const int out[] = {
+	    ACCT_out_head, ACCT_out_body, ACCT_out_framing, ACCT_out_tls};
+	static const int in[] = {ACCT_in_head, ACCT_in_body, ACCT_in_framing, ACCT_in_tls};
+
+	return json_pack("{s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "account", name,
+	    "requests", (json_int_t)value[ACCT_requests], "aborted",
+	    (json_int_t)value[ACCT_aborted], "sent_bytes",
+	    (json_int_t)sum_of(value, out, ARRAY_LEN(out)), "received_bytes",
+	    (json_int_t)sum_of(value, in, ARRAY_LEN(in)), "undelivered_bytes",
+	    (json_int_t)value[ACCT_out_undelivered], "uncertain_bytes",
+	    (json_int_t)value[ACCT_uncertain], "throttled",
+	    (json_int_t)value[ACCT_throttled]);
+}
+
+/* A fixed list of names: were it the largest ones of the moment, ~other would go backwards
+ * whenever one of its accounts grew out of it. */
+int
+ctl_metrics_accounts(struct ctl_call *call)
+{
+	struct master *m = call->master;
+	const struct strlist *names = &master_conf(m)->metrics_account;
+	const struct accounts *all = &m->accounts;
+	uint64_t total[ACCT_COLUMNS] = {0}, other[ACCT_COLUMNS] = {0};
+	json_t *list = json_array();
+
+	minder_look_at_accounts(m->minder);
+	for (uint32_t i = 0; i < all->n; i++) {
+		const struct account *a = &all->v[i];
+
+		add(total, a);
+		if (strlist_has(names, a->name))
+			json_array_append_new(list, sums_to_json(a->name, a->value));
+		else
+			add(other, a);
+	}
+	if (names->n > 0)
+		json_array_append_new(list, sums_to_json(ACCOUNTS_OTHER, other));
+	return ctl_reply(call, json_pack("{s:o, s:o, s:I, s:I}", "accounts", list, "total",
+				   sums_to_json("", total), "known", (json_int_t)all->n,
+				   "overflowed", (json_int_t)all->overflowed));
 }

@@ -9,6 +9,7 @@ enum source {
 	FROM_WORKERS,
 	FROM_WORKERS_US,
 	FROM_LISTENERS,
+	FROM_ACCOUNTS,
 	FROM_MEMBERS,
 	FROM_DURATION
 };
@@ -26,6 +27,7 @@ static const struct row rows[] = {
 #define WORKERS(member) {FROM_WORKERS, METRICS_DOC_workers, member, "worker", NULL},
 #define WORKERS_US(member) {FROM_WORKERS_US, METRICS_DOC_workers, member, "worker", NULL},
 #define LISTENERS(member) {FROM_LISTENERS, METRICS_DOC_listeners, member, "listener", NULL},
+#define ACCOUNTS(member) {FROM_ACCOUNTS, METRICS_DOC_accounts, member, "account", NULL},
 #define MEMBERS(doc, path, label) {FROM_MEMBERS, METRICS_DOC_##doc, path, label, NULL},
 #define DURATION(name, labels) {FROM_DURATION, 0, name, labels, NULL},
 #include "master/gateway/metrics.def"
@@ -34,6 +36,7 @@ static const struct row rows[] = {
 #undef WORKERS
 #undef WORKERS_US
 #undef LISTENERS
+#undef ACCOUNTS
 #undef MEMBERS
 #undef DURATION
 };
@@ -167,18 +170,19 @@ put_workers(struct out *o, const struct row *r, json_t *doc)
 	}
 }
 
+/* Each element of a list, by its name. */
 static void
-put_listeners(struct out *o, const struct row *r, json_t *doc)
+put_list(struct out *o, const struct row *r, const json_t *list, const char *name)
 {
 	json_t *one;
 	size_t i;
 
-	json_array_foreach(json_object_get(doc, "listeners"), i, one)
+	json_array_foreach(list, i, one)
 	{
-		const char *name = json_string_value(json_object_get(one, "name"));
+		const char *value = json_string_value(json_object_get(one, name));
 
-		if (name != NULL)
-			put_labelled(o, r->b, name, json_object_get(one, r->a));
+		if (value != NULL)
+			put_labelled(o, r->b, value, json_object_get(one, r->a));
 	}
 }
 
@@ -251,7 +255,11 @@ metrics_text(json_t *const docs[METRICS_DOCS], bool open_metrics, size_t *n)
 			put_workers(&o, r, docs[r->doc]);
 			break;
 		case FROM_LISTENERS:
-			put_listeners(&o, r, docs[r->doc]);
+			put_list(&o, r, json_object_get(docs[r->doc], "listeners"), "name");
+			break;
+		case FROM_ACCOUNTS:
+			put_list(
+			    &o, r, json_object_get(docs[r->doc], "accounts"), "account");
 			break;
 		case FROM_MEMBERS:
 			put_members(&o, r, docs[r->doc]);

@@ -10,6 +10,8 @@ enum metrics_doc {
 	METRICS_DOC_stats,
 	METRICS_DOC_workers,
 	METRICS_DOC_listeners,
+	METRICS_DOC_accounts,
+	METRICS_DOC_ledger,
 	METRICS_DOC_request, /* histograms, by name */
 	METRICS_DOC_app,
 	METRICS_DOC_ttfb,

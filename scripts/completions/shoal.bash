@@ -101,6 +101,7 @@ _shoal() {
 			--gateway
 			--gateway-host
 			--gateway-token-file
+			--metrics-account
 			--gateway-user
 			--timeout
 			--graceful-timeout

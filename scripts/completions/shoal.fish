@@ -52,6 +52,7 @@ complete -c shoal -l state-dir -r -F -d 'where jobs are remembered (default $STA
 complete -c shoal -l gateway -x -d 'dashboard, REST and metrics over HTTP here as well (default: on the control socket only)'
 complete -c shoal -l gateway-host -x -d 'another name the gateway is reached by; repeatable'
 complete -c shoal -l gateway-token-file -r -F -d 'who sends the token in FILE as a bearer may what an operator may'
+complete -c shoal -l metrics-account -x -d 'an account with series of its own in /metrics, the others together are ~other; repeatable'
 complete -c shoal -l gateway-user -x -a '(__fish_complete_users)' -d 'run the gateway as USER (default: nobody, when started by root)'
 complete -c shoal -s t -l timeout -x -d 'longest a request may run in APP; 0 = no limit'
 complete -c shoal -l graceful-timeout -x -d 'longest a stop waits for requests in hand'

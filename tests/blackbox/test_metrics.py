@@ -88,15 +88,17 @@ def instance(module_server):
         path = Path(name) / "c.sock"
         one = module_server("hello:application", "--control-socket", path,
                             "--gateway", f"127.0.0.1:{port}",
-                            "--reload-keep", "0", workers=2)
+                            "--account-key", "header:X-Tenant", "--metrics-account", "acme",
+                            "--metrics-account", 'evil"\\', "--reload-keep", "0", workers=2)
         one.allow_log("worker died")
         yield Instance(one, path, port)
 
 
-def ask(instance, count):
+def ask(instance, count, tenant="nobody"):
     for _ in range(count):
         conn = instance.server.connect()
-        conn.send(b"GET / HTTP/1.1\r\nHost: t\r\nConnection: close\r\n\r\n")
+        conn.send(b"GET / HTTP/1.1\r\nHost: t\r\nConnection: close\r\n"
+                  b"X-Tenant: %s\r\n\r\n" % tenant.encode())
         assert conn.read_all().startswith(b"HTTP/1.1 200")
 
 
@@ -122,8 +124,8 @@ def test_every_request_is_counted_once(instance):
     before = instance.scrape()
     ask(instance, 25)
     code = 'shoal_http_requests_total{code="200"}'
-    after = wait_for(
-        lambda: (now := instance.scrape()).get(code, 0) - before.get(code, 0) == 25 and now, 10 * SLOW)
+    wanted = before.get(code, 0) + 25
+    after = wait_for(lambda: (now := instance.scrape()).get(code) == wanted and now, 10 * SLOW)
     size = "shoal_http_request_duration_seconds"
     assert after[f"{size}_count"] == after[f'{size}_bucket{{le="+Inf"}}']
     assert after[f"{size}_count"] - before[f"{size}_count"] == 25
@@ -153,6 +155,20 @@ def test_no_counter_goes_backwards(instance):
             continue
         if kinds.get(name) == "counter" or kinds.get(base) == "histogram":
             assert after[key] >= value, key
+
+
+def test_accounts_that_were_named_have_series(instance):
+    def requests(found, account):
+        return found.get(f'shoal_account_requests_total{{account="{account}"}}', 0)
+
+    before = instance.scrape()
+    for tenant, count in (("acme", 3), ('evil"\\', 2), ("globex", 4)):
+        ask(instance, count, tenant)
+    after = wait_for(lambda: requests(now := instance.scrape(), "acme") == 3 and now, 10 * SLOW)
+    assert requests(after, 'evil\\"\\\\') == 2
+    assert requests(after, "~other") - requests(before, "~other") == 4
+    assert 'account="globex"' not in str(after)
+    assert after['shoal_account_sent_bytes_total{account="acme"}'] > 300
 
 
 def test_a_real_prometheus_scrapes_it(instance, tmp_path):
