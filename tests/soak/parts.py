@@ -6,6 +6,7 @@ SPDX-License-Identifier: MIT
 import contextlib
 from dataclasses import dataclass
 
+import audited
 import exercises
 from deploy import Deployment
 from load import Load, explain
@@ -107,6 +108,15 @@ def upgrades(folder, seconds):
         return no_failure("upgrade in place", result, report)
 
 
+def accounting(folder, seconds):
+    killed, report, wrong = audited.survive(folder, seconds or 300)
+    cut = sum(book["cut"] for book in report["accounts"].values())
+    pieces = ", ".join(f"{count} {name}s" for name, count in killed.items())
+    what = f"kill -9 of {pieces}: the ledger against clients' books"
+    return Found(what, sum(killed.values()), f"{cut}, cut by kills or left", report, wrong)
+
+
 PARTS = {
     "reloads": reloads, "broken": broken, "recycles": recycles, "kill": kill, "upgrades": upgrades,
+    "accounting": accounting,
 }
