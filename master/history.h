@@ -15,6 +15,8 @@
 	SERIES(rps, "1/s", "requests")                                                     \
 	SERIES(bytes_in, "bytes/s", "received from clients, all kinds")                    \
 	SERIES(bytes_out, "bytes/s", "sent to clients, all kinds")                         \
+	SERIES(bytes_out_body, "bytes/s", "of these, bodies of answers")                   \
+	SERIES(bytes_out_tls, "bytes/s", "of these, TLS beyond the plain text")            \
 	SERIES(errors_4xx, "1/s", "answers of status 400-499")                             \
 	SERIES(errors_5xx, "1/s", "answers of status 500-599")                             \
 	SERIES(aborted, "1/s", "answers that did not reach their end")                     \

@@ -73,6 +73,19 @@ need_packages() {
 	}
 }
 
+# As need_packages, for what the rest can do without.
+wish_packages() {
+	local name
+	# shellcheck disable=SC2046 # one word per package
+	for name in $(packages_missing $(packages_for "$@")); do
+		if ! apt-cache show "$name" >/dev/null 2>&1; then
+			say "$name is not to be had here; going on without"
+			return
+		fi
+	done
+	(need_packages "$@") || say "going on without"
+}
+
 # Configures (once) and builds the targets given (default: all) of a preset; quiet unless
 # it fails.
 build_preset() {

@@ -91,9 +91,11 @@ static int
 put_fields(struct resp *r, const char *type, const char *extra)
 {
 	static const char security[] = "X-Content-Type-Options: nosniff\r\n"
-				       "Referrer-Policy: no-referrer\r\n"
-				       "Cache-Control: no-store\r\n";
-	const char *sets[] = {security, extra};
+				       "Referrer-Policy: no-referrer\r\n";
+	/* Figures are of their moment; the one page that may be kept says so itself. */
+	const bool keeps = extra != NULL && strstr(extra, "Cache-Control:") != NULL;
+	const char *sets[] = {
+	    security, extra, keeps ? NULL : "Cache-Control: no-store\r\n"};
 
 	if (type != NULL && resp_field(r, STR("Content-Type"), str_of(type)) != RESP_OK)
 		return -1;

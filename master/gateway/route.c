@@ -4,6 +4,7 @@
 #include "master/gateway/gateway.h"
 #include "master/gateway/guard.h"
 #include "master/gateway/metrics.h"
+#include "master/gateway/page.h"
 #include "master/gateway/query.h"
 #include "master/gateway/stream.h"
 

@@ -1,0 +1,117 @@
+// The charts of the page: requests, bytes, latency, lives of workers, memory.
+// SPDX-License-Identifier: MIT
+import { Chart, colour } from "./chart.js";
+import { bytes, count, micros } from "./dom.js";
+import { store } from "./store.js";
+
+function paintRequests(c) {
+	const parts = [(p) => p.ok, (p) => p.c4, (p) => p.c5];
+	c.scaleTo(0, c.most((p) => Math.max(p.requests, p.ok + p.c4 + p.c5)), count);
+	c.drawStack(parts, ["--ok", "--warn", "--bad"]);
+	c.drawLine((p) => p.aborted || null, "--lost");
+}
+
+const meta = (p) => Math.max(0, p.out - p.body - p.tls);
+
+function paintBytes(c) {
+	c.scaleTo(-c.most((p) => p.in), c.most((p) => p.out), (v) => bytes(Math.abs(v)));
+	c.drawStack([(p) => p.body, meta, (p) => p.tls], ["--body", "--meta", "--tls"]);
+	c.drawStack([(p) => p.in], ["--in"], -1);
+	c.line(c.left, c.y(0), c.right, c.y(0), "--dim");
+}
+
+function paintLatency(c) {
+	const low = c.points.reduce((min, p) => (p.p50 ? Math.min(min, p.p50) : min), 1e5);
+	c.scaleToLog(Math.max(1, low), Math.max(low * 10, c.most((p) => p.p99)), micros);
+	c.drawLine((p) => p.p99 || null, "--bad");
+	c.drawLine((p) => p.p90 || null, "--warn");
+	c.drawLine((p) => p.p50 || null, "--ok", 2);
+}
+
+function paintMemory(c) {
+	c.scaleTo(0, c.most((p) => p.rss), bytes);
+	c.drawLine((p) => p.rss, "--mem", 2);
+	const most = c.most((p) => p.inFlight + p.queued);
+	const scale = c.y;
+	const top = Math.max(4, most) * 1.05;
+	c.y = (v) => c.bottom - (v / top) * (c.bottom - c.top);
+	c.drawLine((p) => p.inFlight, "--ok", 1);
+	c.drawLine((p) => p.queued || null, "--warn", 1);
+	c.y = scale;
+}
+
+// One lane per slot; who follows in it lies in the other half, so that both are seen.
+function paintLanes(c) {
+	const lives = [...store.lives.values()].filter((l) => (l.end ?? c.to) >= c.from && l.born <= c.to);
+	const slots = Math.max(store.status?.workers.target ?? 0, ...lives.map((l) => l.slot + 1), 1);
+	const top = c.top + 14;
+	const lane = Math.min(26, (c.bottom - top) / slots);
+	c.context.textAlign = "right";
+	c.context.textBaseline = "middle";
+	c.context.fillStyle = colour("--dim");
+	for (let s = 0; s < slots; s += Math.ceil(11 / lane)) c.context.fillText(String(s), c.left - 5, top + lane * (s + 0.5));
+	c.clip();
+	for (const life of lives) paintLife(c, life, top + lane * life.slot, lane);
+	for (const job of store.jobs.values()) paintJob(c, job);
+}
+
+function paintLife(c, life, top, lane) {
+	const half = lane >= 5 ? (lane - 1) / 2 : lane;
+	const y = top + (half < lane ? (life.epoch % 2) * half : 0);
+	const end = Math.min(life.end ?? c.to, c.to);
+	const ready = Math.min(life.ready ?? end, end);
+	const drain = Math.max(ready, Math.min(life.drain ?? end, end));
+	const bar = (from, to, name) => {
+		c.context.fillStyle = colour(name);
+		if (to > from) c.context.fillRect(c.x(from), y, Math.max(1, c.x(to) - c.x(from)), Math.max(1, half - 1));
+	};
+	bar(life.born, ready, "--boot-text");
+	bar(ready, drain, life.generation % 2 ? "--ok" : "--body");
+	bar(drain, end, "--warn");
+	if (life.end !== undefined && life.expected === false) {
+		c.context.fillStyle = colour("--bad");
+		c.context.fillRect(c.x(end) - 1.5, y, 3, Math.max(2, half));
+	}
+}
+
+function paintJob(c, job) {
+	const end = Math.min(job.end ?? c.to, c.to);
+	if (end < c.from || job.start > c.to) return;
+	const bad = job.state === "failed" || job.state === "rolled_back";
+	const [x, width] = [c.x(job.start), Math.max(2, c.x(end) - c.x(job.start))];
+	c.context.fillStyle = colour(bad ? "--bad" : job.end ? "--body" : "--warn");
+	c.context.fillRect(x, c.top, width, 4);
+	c.context.textAlign = "left";
+	c.context.textBaseline = "top";
+	c.context.fillText(`${job.id} ${job.state}`, Math.max(c.left, Math.min(x, c.right - 70)), c.top + 3);
+}
+
+export function makeCharts() {
+	new Chart("requests", paintRequests, [
+		{ name: "ok", colour: "--ok", value: (p) => count(p.ok) },
+		{ name: "4xx", colour: "--warn", value: (p) => count(p.c4) },
+		{ name: "5xx", colour: "--bad", value: (p) => count(p.c5) },
+		{ name: "aborted", colour: "--lost", value: (p) => count(p.aborted) },
+	]);
+	new Chart("bytes", paintBytes, [
+		{ name: "body", colour: "--body", value: (p) => bytes(p.body) },
+		{ name: "head", colour: "--meta", value: (p) => bytes(meta(p)) },
+		{ name: "TLS", colour: "--tls", value: (p) => bytes(p.tls) },
+		{ name: "in", colour: "--in", value: (p) => bytes(p.in) },
+	]);
+	new Chart("latency", paintLatency, [
+		{ name: "p50", colour: "--ok", value: (p) => micros(p.p50) },
+		{ name: "p90", colour: "--warn", value: (p) => micros(p.p90) },
+		{ name: "p99", colour: "--bad", value: (p) => micros(p.p99) },
+	]);
+	new Chart("lanes", paintLanes, [
+		{ name: "starts", colour: "--boot-text" }, { name: "serves", colour: "--ok" },
+		{ name: "serves, next generation", colour: "--body" }, { name: "drains", colour: "--warn" },
+		{ name: "died", colour: "--bad" },
+	]);
+	new Chart("memory", paintMemory, [
+		{ name: "memory", colour: "--mem", value: (p) => bytes(p.rss) },
+		{ name: "in flight", colour: "--ok", value: (p) => count(p.inFlight) },
+		{ name: "queued", colour: "--warn", value: (p) => count(p.queued) },
+	]);
+}

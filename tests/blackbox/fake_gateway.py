@@ -1,0 +1,112 @@
+"""A gateway that answers from a table: the dashboard with any number of workers, or any text.
+
+SPDX-License-Identifier: MIT
+"""
+
+import json
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from urllib.parse import urlsplit
+
+COUNTS = (
+    "requests", "aborted", "responses_1xx", "responses_2xx", "responses_3xx", "responses_4xx",
+    "responses_5xx", "in_head", "in_body", "in_framing", "in_tls", "out_head", "out_body",
+    "out_framing", "out_tls", "connections", "in_flight", "queued", "loop_lag_us",
+)
+SERIES = (
+    "rps", "bytes_in", "bytes_out", "bytes_out_body", "bytes_out_tls", "errors_4xx", "errors_5xx",
+    "aborted", "in_flight", "queued", "rss_bytes", "p50_us", "p90_us", "p99_us",
+)
+NOW = 1_700_000_000.0
+
+
+def worker(slot, state="idle", generation=1, epoch=1):
+    return {"slot": slot, "pid": 1000 + slot, "generation": generation, "epoch": epoch,
+            "state": state, "counts": dict.fromkeys(COUNTS, 1)}
+
+
+class FakeGateway:
+    """page: {path: (fields, bytes)} as the real one gave it; the rest may be changed."""
+
+    def __init__(self, page, fields, workers=0):
+        self.page, self.fields = page, fields
+        self.workers = [worker(n) for n in range(workers)]
+        self.events, self.requests, self.alerts = [], [], []
+        self.frames = 0
+        self.over = threading.Event()
+        fake = self
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.0"
+
+            def do_GET(self):
+                fake.answer(self)
+
+            def log_message(self, *args):
+                pass
+
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.server.daemon_threads = True
+        self.url = f"http://127.0.0.1:{self.server.server_port}/"
+        self.thread = threading.Thread(target=self.server.serve_forever, daemon=True)
+        self.thread.start()
+
+    def frame(self, number):
+        totals = {name: number * 10 for name in COUNTS}
+        return {"mono": 100.0 + number, "t": NOW + number, "seq": number, "totals": totals,
+                "status": {"200": number}, "workers": self.workers,
+                "latency": {"p50": 900, "p90": 2000, "p99": 30000, "p999": None, "max": 40000}}
+
+    def table(self):
+        n = len(self.workers)
+        more = {"age_s": 10.5, "booted": True, "rss_bytes": 2**24, "cpu_s": 1.5, "restarts": 0,
+                "in_flight": 1, "loop_lag_us": 500, "last_exit": None}
+        return {
+            "/v1/status": {
+                "state": "running", "ready": n > 0, "generation": 1, "version": "0.1.0",
+                "started": NOW, "uptime_s": 10.0, "workers": {"target": n, "ready": n},
+                "last_reload": None, "alerts": self.alerts},
+            "/v1/workers": {"workers": [{**w, **more} for w in self.workers]},
+            "/v1/listeners": {"listeners": [
+                {"name": "a", "backlog": 2048, "accept_queue": 3, "accept_queue_max": 9}]},
+            "/v1/requests": {"requests": self.requests, "total": len(self.requests)},
+            "/v1/events/history": {"events": self.events, "seq": len(self.events)},
+            "/v1/stats/history": {
+                "t0": NOW - 60, "step_s": 1, "series": {name: [5.0] * 60 for name in SERIES}},
+            "/v1/stats": self.frame(self.frames),
+        }
+
+    def answer(self, handler):
+        path = urlsplit(handler.path).path
+        if path == "/":
+            self.send(handler, self.page, self.fields)
+        elif path == "/v1/stats/stream":
+            self.stream(handler)
+        else:
+            body = json.dumps(self.table()[path]).encode()
+            self.send(handler, body, {"Content-Type": "application/json"})
+
+    @staticmethod
+    def send(handler, body, fields):
+        handler.send_response(200)
+        for name, value in fields.items():
+            handler.send_header(name, value)
+        handler.end_headers()
+        handler.wfile.write(body)
+
+    def stream(self, handler):
+        self.send(handler, b"", {"Content-Type": "text/event-stream"})
+        try:
+            while not self.over.is_set():
+                self.frames += 1
+                data = json.dumps(self.frame(self.frames))
+                handler.wfile.write(f"event: stats\ndata: {data}\n\n".encode())
+                self.over.wait(0.2)
+        except OSError:
+            pass  # the page has left
+
+    def close(self):
+        self.over.set()
+        self.server.shutdown()
+        self.server.server_close()
+        self.thread.join()

@@ -1,0 +1,379 @@
+"""The dashboard: one page of a known size that asks nobody else, and what a browser makes of it.
+
+SPDX-License-Identifier: MIT
+"""
+
+import base64
+import gzip
+import hashlib
+import http.client
+import os
+import re
+import signal
+import socket
+import tempfile
+import threading
+from pathlib import Path
+
+import browser
+import procfs
+import pytest
+from control_client import call
+from fake_gateway import FakeGateway, worker
+from shoal_harness import SLOW
+from waiting import wait_for
+
+EVIL = "<img src=x onerror='window.hit=1'><script>window.hit=1</script>"
+needs_browser = pytest.mark.skipif(
+    browser.program() is None, reason="no Chromium (chromium-headless-shell) is installed")
+
+
+class Tunnel:
+    """A port in front of the control socket, as `ssh -L` makes one."""
+
+    def __init__(self, path):
+        self.path = str(path)
+        self.socket = socket.create_server(("127.0.0.1", 0))
+        self.url = f"http://127.0.0.1:{self.socket.getsockname()[1]}/"
+        self.open = []
+        threading.Thread(target=self.accept, daemon=True).start()
+
+    def accept(self):
+        while True:
+            try:
+                near, _ = self.socket.accept()
+            except OSError:
+                return
+            far = socket.socket(socket.AF_UNIX)
+            try:
+                far.connect(self.path)
+            except OSError:
+                near.close()
+                continue
+            self.open += [near, far]
+            for ends in ((near, far), (far, near)):
+                threading.Thread(target=self.copy, args=ends, daemon=True).start()
+
+    @staticmethod
+    def copy(source, target):
+        try:
+            while data := source.recv(65536):
+                target.sendall(data)
+            target.shutdown(socket.SHUT_WR)
+        except OSError:
+            pass  # the other direction has ended both
+
+    def close(self):
+        for one in [self.socket, *self.open]:
+            try:
+                one.shutdown(socket.SHUT_RDWR)
+            except OSError:
+                pass  # it is closed at the other end
+            one.close()
+
+
+class Instance:
+    def __init__(self, server, path, port):
+        self.server, self.path, self.port = server, path, port
+        self.url = f"http://127.0.0.1:{port}/"
+
+    def get(self, **headers):
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)
+        connection.request("GET", "/", headers={k.replace("_", "-"): v for k, v in headers.items()})
+        answer = connection.getresponse()
+        body = answer.read()
+        connection.close()
+        return answer.status, answer.headers, body
+
+    def gateway(self):
+        return next((pid for pid in procfs.children(self.server.pid)
+                     if "gateway" in procfs.command(pid)), None)
+
+
+@pytest.fixture(scope="module")
+def instance(module_server):
+    with tempfile.TemporaryDirectory(prefix="shoal-db-") as name:
+        where = Path(name)
+        where.chmod(0o755)
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            port = probe.getsockname()[1]
+        one = module_server("lasting:application", "--threads", "4", "--control-socket",
+                            where / "c.sock", "--gateway", f"127.0.0.1:{port}", workers=2)
+        one.allow_log("helper ended")
+        one.more_descriptors = 1  # a reload was loaded by a mold, which stays
+        yield Instance(one, where / "c.sock", port)
+
+
+@pytest.fixture(scope="module")
+def page(instance):
+    """(fields, text, compressed)"""
+    status, fields, packed = instance.get(Accept_Encoding="gzip")
+    assert status == 200
+    return fields, gzip.decompress(packed).decode(), packed
+
+
+def test_the_page_is_small(page):
+    _, text, packed = page
+    assert len(text) <= 350_000 and len(packed) <= 110_000
+
+
+def test_nothing_runs_but_what_the_policy_names(page):
+    fields, text, _ = page
+    policy = dict(part.strip().split(" ", 1) for part in
+                  fields["Content-Security-Policy"].split(";"))
+    for tag, name in (("script", "script-src"), ("style", "style-src")):
+        inner = re.findall(rf"<{tag}[^>]*>(.*?)</{tag}>", text, re.DOTALL)
+        assert len(inner) == 1
+        digest = base64.b64encode(hashlib.sha256(inner[0].encode()).digest()).decode()
+        assert policy[name] == f"'sha256-{digest}'"
+    for name in ("default-src", "frame-ancestors", "base-uri", "form-action"):
+        assert policy[name] == "'none'"
+    assert policy["connect-src"] == "'self'"
+    assert fields["X-Content-Type-Options"] == "nosniff"
+    assert fields["Referrer-Policy"] == "no-referrer"
+
+
+def test_it_asks_nobody_else_and_makes_no_markup(page):
+    _, text, _ = page
+    assert re.findall(r"(?:https?:)?//[a-z0-9]", re.sub(r"^\s*//.*$|; //.*$|, //.*$", "", text,
+                                                       flags=re.MULTILINE)) == []
+    for word in ("innerHTML", "outerHTML", "insertAdjacentHTML", "document.write", "eval("):
+        assert word not in text
+
+
+def test_a_browser_that_has_it_is_told_so(instance, page):
+    tag = page[0]["ETag"]
+    assert tag.startswith('"') and page[0]["Cache-Control"] == "no-cache"
+    for known in (tag, f'"x", W/{tag}', "*"):
+        status, fields, body = instance.get(If_None_Match=known)
+        assert (status, body, fields["ETag"]) == (304, b"", tag)
+        assert fields["Content-Encoding"] is None
+    assert instance.get(If_None_Match='"x"', Accept_Encoding="gzip")[0] == 200
+
+
+@pytest.mark.parametrize(("codings", "status"), [
+    ("gzip, br", 200), ("br;q=1, GZIP;q=0.5", 200), ("*", 200), ("br, gzip;q=0.000", 406),
+    ("identity", 406), ("", 406), ("gzip;q=0.001", 200),
+])
+def test_who_takes_no_gzip_is_told(instance, codings, status):
+    got, fields, _ = instance.get(Accept_Encoding=codings)
+    assert got == status
+    assert (fields["Content-Encoding"] == "gzip") == (status == 200)
+
+
+# ---- In a browser ----
+
+
+@pytest.fixture(scope="module")
+def chromium(instance):  # which is looked at for orphans after this one's end
+    one = browser.Browser()
+    try:
+        yield one
+    finally:
+        one.close()
+
+
+@pytest.fixture
+def tab(chromium):
+    chromium.resize(1440, 900)
+    yield chromium
+    try:
+        assert chromium.complaints() == []
+    finally:
+        chromium.open("about:blank")
+
+
+@pytest.fixture
+def fake_of(page):
+    fakes = []
+
+    def start(workers):
+        fields = {name: page[0][name] for name in
+                  ("Content-Type", "Content-Encoding", "Content-Security-Policy")}
+        fakes.append(FakeGateway(page[2], fields, workers))
+        return fakes[-1]
+
+    yield start
+    for one in fakes:
+        one.close()
+
+
+def shows(tab, selector, wanted, seconds=15):
+    """Waits for this text, a regular expression, in the element."""
+    wait_for(lambda: re.search(wanted, tab.text(selector)), seconds * SLOW,
+             f"{wanted!r} in {selector}", step=0.05)
+
+
+def figure(tab, name):
+    return tab.evaluate("[...document.querySelectorAll('#figures div')].find("
+                        f"d => d.firstChild.textContent === '{name}')?.lastChild.textContent")
+
+
+@needs_browser
+def test_it_shows_an_instance_and_goes_on(tab, instance):
+    tab.open(instance.url)
+    shows(tab, "#link", "^live$")
+    shows(tab, "#facts", "running, generation")
+    wait_for(lambda: tab.evaluate("document.querySelectorAll('.cell').length") == 2, 10, "cells")
+
+    def busy():
+        for _ in range(5):
+            instance.server.ask("/")
+        return figure(tab, "requests/s") not in (None, "–", "0")
+
+    wait_for(busy, 15 * SLOW, "requests/s")
+    asked = {url.removeprefix(instance.url) for url in tab.requested()}
+    assert {"v1/stats/stream", "v1/status", "v1/workers"} <= asked
+    assert not any(url.startswith("http") for url in asked), asked
+    # An observer does not see requests, and is told what to do.
+    shows(tab, "#flight-note", "operators")
+
+
+@needs_browser
+def test_it_lives_through_a_reload_of_the_instance(tab, instance):
+    tab.open(instance.url)
+    shows(tab, "#link", "^live$")
+    generation = call(instance.path, "server.status")["generation"]
+    job = call(instance.path, "reload.start")["job"]
+    call(instance.path, "jobs.wait", job=job, timeout_s=20)
+    shows(tab, "#facts", f"generation {generation + 1}\\b")
+    shows(tab, "#cells", f"generation {generation + 1}\\b")
+    shows(tab, "#events", f"reload.done[^\\n]*\\s+job {job}")
+    wait_for(lambda: tab.evaluate("document.querySelectorAll('.gen').length") == 1, 15, "old ones")
+    assert tab.text("#link") == "live"
+
+
+@needs_browser
+def test_it_comes_back_when_the_gateway_does(tab, instance):
+    tab.open(instance.url)
+    shows(tab, "#link", "^live$")
+    before = instance.gateway()
+    os.kill(before, signal.SIGSTOP)
+    try:
+        shows(tab, "#link", "^connection lost$", 30)
+    finally:
+        os.kill(before, signal.SIGKILL)
+    call(instance.path, "logs.reopen")
+    wait_for(lambda: instance.gateway() not in (None, before), 10, "another gateway")
+    shows(tab, "#link", "^live$", 30)
+    shows(tab, "#events", "log.reopened")
+
+
+@needs_browser
+def test_operators_see_requests_and_paths_stay_text(tab, instance):
+    tunnel = Tunnel(instance.path)
+    waiting = socket.create_connection(instance.server.address)
+    try:
+        path = "/" + EVIL.replace(" ", "%20")
+        waiting.sendall(f"GET {path}?8 HTTP/1.1\r\nHost: a\r\n\r\n".encode())
+        tab.open(tunnel.url)
+        shows(tab, "#flight", "GET /<img%20src=x%20onerror=")
+        assert tab.evaluate("document.images.length") == 0
+        assert tab.evaluate("window.hit") is None
+    finally:
+        waiting.close()
+        tab.open("about:blank")
+        tunnel.close()
+
+
+@needs_browser
+def test_hostile_text_is_shown_and_does_nothing(tab, fake_of):
+    fake = fake_of(3)
+    fake.alerts = [f"listener {EVIL}"]
+    fake.requests = [{"id": EVIL, "worker": 1, "age_s": 3.5, "phase": EVIL, "method": EVIL,
+                      "path": f"/{EVIL}", "client": EVIL}]
+    fake.events = [
+        {"seq": n + 1, "t": 1_700_000_000 + n, "type": kind, "data": data}
+        for n, (kind, data) in enumerate([
+            (EVIL, {EVIL: EVIL, "nested": {EVIL: [EVIL]}}),
+            ("worker.exit", {"slot": 1, "epoch": 0, "reason": EVIL, "cause": EVIL}),
+            ("reload.failed", {"job": EVIL, "state": EVIL, "by": {"uid": EVIL, "comm": EVIL}}),
+            ("worker.exit", None)])]
+    fake.workers[0]["state"] = EVIL
+    fake.workers[1]["state"] = "__proto__"
+    tab.open(fake.url)
+    shows(tab, "#link", "^live$")
+    for selector in ("#alerts", "#flight", "#events", "#letters"):
+        shows(tab, selector, "<img src=x onerror='window.hit=1'>")
+    tab.evaluate("document.querySelector('.cell').focus()")
+    shows(tab, "#detail", "<img")
+    assert tab.evaluate("document.images.length") == 0
+    assert tab.evaluate("document.scripts.length") == 1
+    assert tab.evaluate("window.hit") is None
+    assert all(url.startswith((fake.url, "data:,")) for url in tab.requested())
+
+
+@needs_browser
+@pytest.mark.parametrize("workers", [0, 1, 64])
+def test_any_number_of_workers(tab, fake_of, workers):
+    fake = fake_of(workers)
+    tab.open(fake.url)
+    shows(tab, "#link", "^live$")
+    wait_for(lambda: tab.evaluate("document.querySelectorAll('.cell').length") == workers, 10,
+             "a cell for each")
+    wait_for(lambda: tab.evaluate("document.getElementById('workers').rows.length") == workers,
+             10, "a row for each")
+    shows(tab, "#cells", "generation 1" if workers else "no workers")
+    assert figure(tab, "workers") == f"{workers}/{workers}"
+    size = tab.evaluate("[document.documentElement.scrollWidth, "
+                        "document.documentElement.scrollHeight]")
+    assert size[0] <= 1440 and size[1] <= 900, "the page scrolls"
+    # Old ones stand in a row of their own until they are gone.
+    fake.workers = [worker(n, "draining") for n in range(workers)] + \
+        [worker(n, "idle", 2, 2) for n in range(workers)]
+    if workers:
+        shows(tab, "#letters", f"draining {workers}")
+        assert tab.evaluate("document.querySelectorAll('.gen').length") == 2
+
+
+@needs_browser
+@pytest.mark.parametrize("workers", [1, 64])
+def test_a_phone_scrolls_down_only(tab, fake_of, workers):
+    fake = fake_of(workers)
+    fake.requests = [{"id": "a", "worker": 1, "age_s": 3.5, "phase": "app", "method": "GET",
+                      "path": "/" + "x" * 300, "client": "2001:db8::1"}]
+    fake.alerts = ["y" * 300]
+    tab.resize(390, 844, phone=True)
+    tab.open(fake.url)
+    shows(tab, "#flight", "xxx")
+    assert tab.evaluate("document.documentElement.scrollWidth") <= 390
+
+
+@needs_browser
+def test_keys_and_the_address(tab, fake_of):
+    fake = fake_of(2)
+    tab.open(fake.url)
+    shows(tab, "#link", "^live$")
+    tab.press("4")
+    assert tab.evaluate("location.hash") == "#range=3600"
+    tab.press("p")
+    assert tab.text("#pause") == "paused"
+    frozen = tab.evaluate("location.hash")
+    assert re.fullmatch(r"#range=3600&until=\d+", frozen)
+    tab.press("?")
+    assert tab.evaluate("document.getElementById('help').open")
+    tab.press("Escape")
+    tab.press("w")
+    tab.press("ArrowRight")
+    shows(tab, "#detail", "slot 1 ")
+    # Who opens the address sees the same.
+    tab.open("about:blank")
+    tab.open(fake.url + frozen)
+    assert tab.text("#pause") == "paused"
+    assert tab.evaluate("document.querySelector('#ranges [aria-pressed=true]').textContent") == "1h"
+    tab.press("p")
+    assert tab.evaluate("location.hash") == "#range=3600"
+
+
+@needs_browser
+def test_nobody_looks_nobody_streams(tab, fake_of):
+    fake = fake_of(1)
+    tab.open(fake.url)
+    shows(tab, "#link", "^live$")
+    hide = ("Object.defineProperty(document, 'hidden', {{get: () => {0}, configurable: true}});"
+            "document.dispatchEvent(new Event('visibilitychange'))")
+    tab.evaluate(hide.format("true"))
+    shows(tab, "#link", "^asleep$")
+    tab.evaluate(hide.format("false"))
+    shows(tab, "#link", "^live$")
