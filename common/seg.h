@@ -6,6 +6,7 @@
 #include "common/addr.h"
 #include "common/err.h"
 #include "common/hist.h"
+#include "common/metric.h"
 
 #include <stdatomic.h>
 
@@ -64,6 +65,7 @@ struct seg {
 	_Atomic uint64_t codes[SEG_CODES]; /* responses of status SEG_CODE_FIRST + i */
 	_Atomic uint64_t accepted[SEG_LISTENERS]; /* by listener, in the heritage's order */
 	struct seg_inflight inflight[SEG_INFLIGHT];
+	struct metric_table metrics; /* the application's own */
 };
 
 /* The master's side: a new memfd of the right size (CLOEXEC), mapped. */

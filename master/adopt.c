@@ -146,6 +146,7 @@ adopt_instance(struct master *m, const json_t *state, struct err *e)
 	    jobs_from_json(&m->jobs, json_object_get(state, "jobs"), e) < 0)
 		return -1;
 	adopt_totals(&m->minder->totals, json_object_get(state, "totals"));
+	metric_sums_restore(m->minder->metrics, json_object_get(state, "metrics"));
 	crashes_restore(&m->minder->crashes, json_object_get(state, "crashes"));
 	m->up = true;
 	return 0;

@@ -155,6 +155,27 @@ minder_take(struct minder *m, struct totals_snapshot *out)
 	totals_take(&m->totals, m->live, collect(m), out);
 }
 
+json_t *
+minder_take_metrics(struct minder *m)
+{
+	struct metric_source *live;
+	size_t n = 0;
+	json_t *v;
+
+	for (const struct proc *p = m->master->fleet.procs; p != NULL; p = p->next)
+		n++;
+	live = calloc(n + 1, sizeof(*live));
+	n = 0;
+	for (const struct proc *p = m->master->fleet.procs; p != NULL && live != NULL;
+	     p = p->next)
+		if (p->seg != NULL)
+			live[n++] =
+			    (struct metric_source){&p->seg->metrics, p->gen->number};
+	v = metric_sums_take(m->metrics, live, n);
+	free(live);
+	return v;
+}
+
 static void
 feed_history(struct minder *m, int64_t now_ms)
 {
@@ -327,8 +348,11 @@ minder_on_gone(struct minder *m, struct proc *p, const char *cause)
 	json_t *data = minder_name(p);
 
 	tracer_gone(&m->tracer, p->pid);
-	if (p->seg != NULL)
+	if (p->seg != NULL) {
 		totals_fold(&m->totals, p->seg);
+		metric_sums_fold(
+		    m->metrics, &(struct metric_source){&p->seg->metrics, p->gen->number});
+	}
 	json_object_set_new(data, "cause", json_string(cause));
 	json_object_set_new(data, "reason", json_string(proc_reason_name(p->reason)));
 	json_object_set_new(data, "expected", json_boolean(p->expected));
@@ -369,8 +393,10 @@ minder_open(struct minder **to, struct master *master, struct err *e)
 	m->tracer.base = master->base;
 	m->checker = (struct checker){master->base, master->argc, master->argv, NULL};
 	m->history = history_create();
+	m->metrics = metric_sums_create();
 	m->tick = event_new(master->base, -1, EV_PERSIST, on_tick, m);
-	if (m->history == NULL || m->tick == NULL || event_add(m->tick, &every) < 0)
+	if (m->history == NULL || m->metrics == NULL || m->tick == NULL ||
+	    event_add(m->tick, &every) < 0)
 		return err_set(e, "out of memory");
 	m->ticked_ms = m->awake_ms = clock_ms();
 	crashes_init(&m->crashes);
@@ -388,6 +414,7 @@ minder_close(struct minder *m)
 	checker_finish(&m->checker);
 	crashes_finish(&m->crashes);
 	totals_finish(&m->totals);
+	metric_sums_destroy(m->metrics);
 	history_destroy(m->history);
 	free(m->live);
 	free(m);

@@ -6,6 +6,7 @@
 #include "master/crashes.h"
 #include "master/history.h"
 #include "master/listeners.h"
+#include "master/metric_sums.h"
 #include "master/notify.h"
 #include "master/recycler.h"
 #include "master/totals.h"
@@ -22,7 +23,8 @@ struct minder {
 	struct master *master; /* borrowed */
 	struct event *tick;    /* owned */
 	struct totals totals;
-	struct history *history; /* owned */
+	struct metric_sums *metrics; /* owned; the application's */
+	struct history *history;     /* owned */
 	struct tracer tracer;
 	struct crashes crashes;
 	struct recycler recycler;
@@ -52,5 +54,7 @@ void minder_tell_status(struct minder *m);
 void minder_look_at_accounts(struct minder *m);
 /* The numbers of now. */
 void minder_take(struct minder *m, struct totals_snapshot *out);
+/* The application's metrics of now: new reference. */
+json_t *minder_take_metrics(struct minder *m);
 /* {"slot","pid","generation","epoch"}: how every event names a worker. New reference. */
 json_t *minder_name(const struct proc *p);

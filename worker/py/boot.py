@@ -18,6 +18,7 @@ import sys
 import tempfile
 import threading
 import traceback
+import types
 
 
 class LoadError(Exception):
@@ -313,6 +314,18 @@ def real_file(filelike):
     if type(filelike) is io.BufferedRandom:
         filelike.flush()
     return filelike.fileno(), filelike.tell()
+
+
+def add_metrics(source, limit, make, after_fork):
+    """Makes `from shoal import metrics` work; there is no file of that name."""
+    package = types.ModuleType("shoal", "The server this application runs in.")
+    package.__path__ = []
+    package.metrics = module = types.ModuleType("shoal.metrics")
+    module.__package__ = "shoal"
+    exec(compile(source, "<shoal metrics.py>", "exec"), module.__dict__)
+    module._make, module._limit = make, limit
+    sys.modules["shoal"], sys.modules["shoal.metrics"] = package, module
+    os.register_at_fork(after_in_child=after_fork)
 
 
 def make_socket(fd):

@@ -13,6 +13,7 @@
 #include "worker/py/input.h"
 #include "worker/py/interp.h"
 #include "worker/py/load.h"
+#include "worker/py/metrics.h"
 #include "worker/py/mold.h"
 #include "worker/py/sock.h"
 #include "worker/py/start_response.h"
@@ -75,6 +76,8 @@ load(struct state *st)
 	/* What was prepared is the mold's: the worker's numbers are in it. */
 	if (mold && (mold_run(st) < 0 || environ_prepare(st) < 0))
 		return -1;
+	if (mold)
+		metrics_attach(&st->worker->seg->metrics);
 	return gunicorn_start(st, mold);
 }
 
@@ -87,6 +90,8 @@ run_worker(struct state *st, struct worker *w)
 
 	st->worker = w;
 	st->conf = &w->heritage.conf;
+	if (w->seg != NULL)
+		metrics_attach(&w->seg->metrics);
 	st->eventlet =
 	    st->conf->compat != NULL && strcmp(st->conf->compat, "eventlet") == 0;
 	if (load(st) < 0 || (st->conf->reload && files_start(st) < 0))
@@ -96,6 +101,7 @@ run_worker(struct state *st, struct worker *w)
 	if (executor_run(st, &e) < 0)
 		fail_with_err(w, &e);
 	gunicorn_end(st); /* while there are logs and a configuration */
+	metrics_detach();
 	worker_finish(w);
 	ended = state_call_boot(st, "end", "()");
 	if (ended == NULL)
@@ -184,7 +190,7 @@ on_module_exec(PyObject *module)
 	st->pool_thread = PyObject_GetAttrString(module, "pool_thread");
 	st->send_files = PyObject_GetAttrString(module, "send_files");
 	if (st->set_idle == NULL || st->pool_thread == NULL || st->send_files == NULL ||
-	    load_boot(st) < 0)
+	    load_boot(st) < 0 || metrics_add_module(st, module) < 0)
 		return -1;
 	the_state = st;
 	return 0;

@@ -30,6 +30,7 @@ struct state {
 	PyTypeObject *face_types[FACE_KINDS];          /* owned */
 	vectorcallfunc vectorcalls[FACE_KINDS];        /* of the callable kinds */
 	PyTypeObject *errors_type, *file_wrapper_type; /* owned */
+	PyTypeObject *metric_types[METRIC_KINDS];      /* owned */
 	PyObject *chunk_error;     /* owned: class ChunkError(ValueError) */
 	PyObject *request_timeout; /* owned: class RequestTimeout(BaseException) */
 	PyObject *keys[KEY_COUNT]; /* owned, interned */
