@@ -35,6 +35,37 @@ test_sums(void **state)
 	bench_end(&b);
 }
 
+/* Of a request that takes hours, all but its answer's bytes is counted at its end. */
+static void
+test_long_requests(void **state)
+{
+	const uint64_t long_us = 3 * 3600 * 1000000ull;
+	struct acct a;
+	struct bench b;
+
+	(void)state;
+	bench_begin(&b);
+	bench_worker(&b, &a, 0, 64);
+	bench_count(&a, "acme", 1, 5);
+	bench_flush(&b);
+	for (unsigned column = 0; column < ACCT_COLUMNS; column++) {
+		uint64_t add[ACCT_COLUMNS] = {[ACCT_requests] = 1};
+
+		if (column == ACCT_wall_us || column == ACCT_app_us)
+			add[column] = long_us;
+		else if (column == ACCT_in_body || column == ACCT_out_undelivered)
+			add[column] = 1ull << 36;
+		acct_commit(&a, acct_row_find(&a, "acme", 4), add);
+		bench_flush(&b);
+	}
+	assert_int_equal(
+	    bench_number(&b, "SELECT sum(requests) FROM usage"), 1 + ACCT_COLUMNS);
+	assert_int_equal(bench_number(&b, "SELECT sum(wall_us) FROM usage"), long_us);
+	assert_int_equal(b.l.flagged, 0);
+	acct_close(&a);
+	bench_end(&b);
+}
+
 static unsigned
 count_files(const struct bench *b, const char *prefix)
 {
@@ -294,6 +325,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_sums),
+	    cmocka_unit_test(test_long_requests),
 	    cmocka_unit_test(test_retired),
 	    cmocka_unit_test(test_retired_in_steps),
 	    cmocka_unit_test(test_disk_full),
