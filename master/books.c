@@ -270,6 +270,7 @@ start(struct books *b, struct err *e)
 	    .name = "ledger",
 	    .path = b->program,
 	    .grace_ms = GRACE_MS,
+	    .must_finish = true,
 	    .ctx = b,
 	    .on_start = on_start,
 	    .on_config = on_config,

@@ -163,6 +163,7 @@ on_timer(evutil_socket_t fd, short what, void *arg)
 	if (s->state == SIDECAR_ENDING) {
 		log_error(s->setup.name, "helper does not end", "pid=%d action=kill",
 		    (int)s->pid);
+		s->retried = true;
 		kill(s->pid, SIGKILL);
 	} else if (s->state == SIDECAR_WAITING) {
 		start(s);
@@ -220,6 +221,38 @@ has_ended(struct sidecar *s)
 		s->setup.on_ended(s->setup.ctx);
 }
 
+static void
+order_end(struct sidecar *s)
+{
+	s->state = SIDECAR_ENDING;
+	sidecar_wire_end(&s->wire);
+	set_timer(s, s->setup.grace_ms);
+}
+
+/* Once more, for what it has to finish: nobody else would. false: it cannot be. */
+static bool
+start_to_end(struct sidecar *s)
+{
+	if (!s->setup.must_finish || s->retried)
+		return false;
+	s->retried = true;
+	start(s);
+	if (s->state == SIDECAR_RUNNING)
+		order_end(s);
+	else
+		evtimer_del(s->timer);
+	return s->state == SIDECAR_ENDING;
+}
+
+/* After the order to go. */
+static void
+on_last_child(struct sidecar *s, int status, const char *why)
+{
+	log_info(s->setup.name, "helper ended", "reason=\"%s\"", why);
+	if (!WIFSIGNALED(status) || !start_to_end(s))
+		has_ended(s);
+}
+
 bool
 sidecar_on_child(struct sidecar *s, pid_t pid, int status)
 {
@@ -238,12 +271,10 @@ sidecar_on_child(struct sidecar *s, pid_t pid, int status)
 	if (!ending)
 		wait_for_next(s, why);
 	refuse_all(s, " has ended");
-	if (ending) {
-		log_info(s->setup.name, "helper ended", "reason=\"%s\"", why);
-		has_ended(s);
-	} else if (s->setup.on_state != NULL) {
+	if (ending)
+		on_last_child(s, status, why);
+	else if (s->setup.on_state != NULL)
 		s->setup.on_state(s->setup.ctx, why);
-	}
 	return true;
 }
 
@@ -253,13 +284,11 @@ sidecar_end(struct sidecar *s)
 	if (s->state == SIDECAR_ENDING || s->state == SIDECAR_ENDED)
 		return;
 	evtimer_del(s->timer);
-	if (s->state == SIDECAR_WAITING) {
+	s->retried = false;
+	if (s->state == SIDECAR_RUNNING)
+		order_end(s);
+	else if (!start_to_end(s))
 		has_ended(s);
-		return;
-	}
-	s->state = SIDECAR_ENDING;
-	sidecar_wire_end(&s->wire);
-	set_timer(s, s->setup.grace_ms);
 }
 
 bool

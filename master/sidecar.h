@@ -32,6 +32,9 @@ struct sidecar_setup {
 	const char *path;          /* of the program, absolute */
 	const struct privs *privs; /* whom it runs as; NULL: the master */
 	int64_t grace_ms;          /* from the order to go until SIGKILL */
+	/* It is started once more for its end, where it is not there to be told or dies of
+	 * a signal before it has finished. */
+	bool must_finish;
 	void *ctx;
 	/* Before each start: more descriptors for the helper (they stay the caller's).
 	 * Returns how many. */

@@ -40,6 +40,7 @@ struct sidecar {
 	enum sidecar_state state;
 	pid_t pid; /* 0: none */
 	bool ready;
+	bool retried; /* its end: there is no further try */
 	unsigned restarts;
 	int64_t born_ms;
 	struct backoff backoff;

@@ -73,7 +73,7 @@ be_helper(void)
 struct fixture {
 	struct event_base *base;
 	struct sidecar *s;
-	unsigned ups, downs, events, ended, answers, errors;
+	unsigned starts, ups, downs, events, ended, answers, errors;
 	char kind[32];
 	int pipe_fd;
 };
@@ -84,6 +84,7 @@ on_start(void *ctx, int fds[SIDECAR_FDS_MAX])
 	struct fixture *f = ctx;
 	int both[2];
 
+	f->starts++;
 	if (f->pipe_fd >= 0)
 		close(f->pipe_fd);
 	assert_int_equal(pipe(both), 0);
@@ -169,7 +170,7 @@ ask(struct fixture *f, const char *method)
 }
 
 static void
-begin(struct fixture *f, int64_t grace_ms)
+begin_with(struct fixture *f, int64_t grace_ms, bool must_finish)
 {
 	struct err e;
 
@@ -180,6 +181,7 @@ begin(struct fixture *f, int64_t grace_ms)
 				.name = HELPER,
 				.path = "/proc/self/exe",
 				.grace_ms = grace_ms,
+				.must_finish = must_finish,
 				.ctx = f,
 				.on_start = on_start,
 				.on_config = on_config,
@@ -194,6 +196,12 @@ begin(struct fixture *f, int64_t grace_ms)
 	f->answers = 0;
 	assert_int_equal(f->ups, 1);
 	assert_true(sidecar_is_ready(f->s));
+}
+
+static void
+begin(struct fixture *f, int64_t grace_ms)
+{
+	begin_with(f, grace_ms, false);
 }
 
 static void
@@ -272,6 +280,33 @@ test_does_not_end(void **state)
 	assert_int_equal(f.errors, 1);
 }
 
+/* Who has something to finish gets a second chance, and no third. */
+static void
+test_must_finish(void **state)
+{
+	struct fixture f;
+
+	(void)state;
+	begin_with(&f, 5000, true);
+	ask(&f, "die");
+	await(&f, &f.downs, 1);
+	end(&f); /* while the next start is waited for */
+	assert_int_equal(f.starts, 2);
+	begin_with(&f, 5000, true);
+	ask(&f, "die");
+	end(&f); /* of that request, before it reads the order to go */
+	assert_int_equal(f.starts, 2);
+	begin_with(&f, 50, true);
+	ask(&f, "hang");
+	end(&f);
+	assert_int_equal(f.starts, 1);
+	begin(&f, 5000);
+	ask(&f, "die");
+	await(&f, &f.downs, 1);
+	end(&f);
+	assert_int_equal(f.starts, 1);
+}
+
 static void
 test_anew_after_end(void **state)
 {
@@ -322,6 +357,7 @@ main(int argc, char **argv)
 	    cmocka_unit_test(test_requests),
 	    cmocka_unit_test(test_restart),
 	    cmocka_unit_test(test_does_not_end),
+	    cmocka_unit_test(test_must_finish),
 	    cmocka_unit_test(test_anew_after_end),
 	    cmocka_unit_test(test_no_program),
 	};
