@@ -3,7 +3,7 @@
 #include "common/fields.h"
 
 static int64_t
-load(const struct field *f, const char *at)
+load(const struct json_field *f, const char *at)
 {
 	unsigned unused = 64 - 8 * (unsigned)f->size;
 	uint64_t v = 0;
@@ -20,7 +20,7 @@ _Static_assert(
     __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "fields are stored low byte first");
 
 static json_t *
-write_one(const struct field *f, const char *at)
+write_one(const struct json_field *f, const char *at)
 {
 	double real;
 
@@ -38,7 +38,7 @@ write_one(const struct field *f, const char *at)
 }
 
 int
-fields_write(json_t *obj, const void *from, const struct field *fields, size_t n)
+fields_write(json_t *obj, const void *from, const struct json_field *fields, size_t n)
 {
 	for (size_t i = 0; i < n; i++)
 		if (json_object_set_new(obj, fields[i].key,
@@ -48,7 +48,7 @@ fields_write(json_t *obj, const void *from, const struct field *fields, size_t n
 }
 
 static int
-read_integer(const struct field *f, const json_t *v, char *to, struct err *e)
+read_integer(const struct json_field *f, const json_t *v, char *to, struct err *e)
 {
 	int64_t number = json_integer_value(v);
 
@@ -60,7 +60,7 @@ read_integer(const struct field *f, const json_t *v, char *to, struct err *e)
 }
 
 static int
-read_text(const struct field *f, const json_t *v, char *to, struct err *e)
+read_text(const struct json_field *f, const json_t *v, char *to, struct err *e)
 {
 	if (!json_is_string(v) || json_string_length(v) >= f->size)
 		return err_set(
@@ -70,7 +70,7 @@ read_text(const struct field *f, const json_t *v, char *to, struct err *e)
 }
 
 static int
-read_one(const struct field *f, const json_t *v, char *to, struct err *e)
+read_one(const struct json_field *f, const json_t *v, char *to, struct err *e)
 {
 	double real = json_number_value(v);
 
@@ -94,7 +94,7 @@ read_one(const struct field *f, const json_t *v, char *to, struct err *e)
 
 int
 fields_read(
-    const json_t *obj, void *to, const struct field *fields, size_t n, struct err *e)
+    const json_t *obj, void *to, const struct json_field *fields, size_t n, struct err *e)
 {
 	for (size_t i = 0; i < n; i++)
 		if (read_one(&fields[i], json_object_get(obj, fields[i].key),

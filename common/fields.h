@@ -14,7 +14,7 @@ enum field_kind {
 	FIELD_TEXT, /* char[], NUL-terminated */
 };
 
-struct field {
+struct json_field {
 	const char *key;
 	enum field_kind kind;
 	size_t offset, size;
@@ -29,8 +29,8 @@ struct field {
 
 /* Adds a member for each field of `from` to obj. -1: out of memory. */
 NODISCARD int fields_write(
-    json_t *obj, const void *from, const struct field *fields, size_t n);
+    json_t *obj, const void *from, const struct json_field *fields, size_t n);
 /* Every field must be there, of its type and within its bounds; `e` names the one that is
  * not. Members that are no field are left alone. */
 NODISCARD int fields_read(
-    const json_t *obj, void *to, const struct field *fields, size_t n, struct err *e);
+    const json_t *obj, void *to, const struct json_field *fields, size_t n, struct err *e);

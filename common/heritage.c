@@ -17,7 +17,7 @@
 /* What is neither the configuration nor secret, once: written and read from one table. */
 #define TEXT(member) FIELD_OF(struct heritage, member, FIELD_TEXT, 0, 0)
 #define NUMBER(member) FIELD_OF(struct heritage, member, FIELD_UNSIGNED, 0, UINT32_MAX)
-static const struct field members[] = {
+static const struct json_field members[] = {
     TEXT(python),
     TEXT(plugin),
     TEXT(libpython),
@@ -30,7 +30,7 @@ static const struct field members[] = {
     NUMBER(workers),
 };
 
-static const struct field listener_members[] = {
+static const struct json_field listener_members[] = {
     FIELD_OF(struct heritage_listener, fd, FIELD_SIGNED, 0, INT32_MAX),
     FIELD_OF(struct heritage_listener, tls, FIELD_BOOL, 0, 0),
     FIELD_OF(struct heritage_listener, is_unix, FIELD_BOOL, 0, 0),

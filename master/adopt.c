@@ -314,7 +314,7 @@ adopt_continue(struct master *m)
 /* ---- Before it is too late ---- */
 
 static int
-check_rows(const json_t *rows, const struct field *fields, size_t n, struct err *e)
+check_rows(const json_t *rows, const struct json_field *fields, size_t n, struct err *e)
 {
 	static union {
 		struct proc proc;

@@ -16,7 +16,7 @@
 #define REAL(type, member) FIELD_OF(type, member, FIELD_REAL, 0, 0)
 #define PID(type, member) FIELD_OF(type, member, FIELD_SIGNED, 0, INT32_MAX)
 
-static const struct field upgrade_proc_fields[] = {
+static const struct json_field upgrade_proc_fields[] = {
     UP_TO(struct proc, slot, FLEET_MAX),
     UNSIGNED(struct proc, epoch),
     UP_TO(struct proc, line, FLEET_LINES),
@@ -43,7 +43,7 @@ static const struct field upgrade_proc_fields[] = {
     FLAG(struct proc, announce),
 };
 
-static const struct field upgrade_slot_fields[] = {
+static const struct json_field upgrade_slot_fields[] = {
     UP_TO(struct slot, index, FLEET_MAX),
     UNSIGNED(struct slot, epoch),
     UNSIGNED(struct slot, restarts),
@@ -53,7 +53,7 @@ static const struct field upgrade_slot_fields[] = {
     UNSIGNED(struct slot, backoff.failures),
 };
 
-static const struct field upgrade_mold_fields[] = {
+static const struct json_field upgrade_mold_fields[] = {
     UP_TO(struct mold, state, MOLD_GONE + 1),
     PID(struct mold, pid),
     FD(struct mold, channel),
@@ -61,12 +61,12 @@ static const struct field upgrade_mold_fields[] = {
     TEXT(struct mold, unsafe),
 };
 
-static const struct field upgrade_generation_fields[] = {
+static const struct json_field upgrade_generation_fields[] = {
     UNSIGNED(struct generation, number),
     REAL(struct generation, loaded_at),
 };
 
-static const struct field upgrade_listener_fields[] = {
+static const struct json_field upgrade_listener_fields[] = {
     FIELD_OF(struct listener, fd, FIELD_SIGNED, 0, INT32_MAX),
     FLAG(struct listener, is_unix),
     FLAG(struct listener, made),
@@ -77,7 +77,7 @@ static const struct field upgrade_listener_fields[] = {
     NATURAL(struct listener, ino),
 };
 
-static const struct field upgrade_instance_fields[] = {
+static const struct json_field upgrade_instance_fields[] = {
     REAL(struct master, started),
     UNSIGNED(struct master, last_generation),
     FIELD_OF(struct master, fleet.wanted, FIELD_UNSIGNED, 1, FLEET_MAX),

@@ -26,7 +26,7 @@ layout_to_json(void)
 }
 
 static json_t *
-with_fields(const void *from, const struct field *fields, size_t n)
+with_fields(const void *from, const struct json_field *fields, size_t n)
 {
 	json_t *obj = json_object();
 

@@ -311,7 +311,7 @@ ctl_path_open(
 #define TEXT(member) FIELD_OF(struct ctl_path, member, FIELD_TEXT, 0, 0)
 #define NATURAL(member) FIELD_OF(struct ctl_path, member, FIELD_UNSIGNED, 0, INT64_MAX)
 
-const struct field ctl_path_fields[CTL_PATH_FIELDS] = {
+const struct json_field ctl_path_fields[CTL_PATH_FIELDS] = {
     FD(fd),
     FD(lock_fd),
     FD(dir_fd),

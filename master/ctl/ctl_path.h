@@ -25,7 +25,7 @@ NODISCARD int ctl_path_open(
     struct ctl_path *p, const char *path, const char *instance, mode_t mode, struct err *e);
 /* Of one that is handed over to another image of this process; adopted by that. */
 #define CTL_PATH_FIELDS 7
-extern const struct field ctl_path_fields[CTL_PATH_FIELDS];
+extern const struct json_field ctl_path_fields[CTL_PATH_FIELDS];
 NODISCARD int ctl_path_adopt(struct ctl_path *p, const json_t *from, struct err *e);
 /* Removes socket and lock when they are still ours. */
 void ctl_path_close(struct ctl_path *p);

@@ -20,7 +20,7 @@ struct sample {
 	char text[8];
 };
 
-static const struct field fields[] = {
+static const struct json_field fields[] = {
     FIELD_OF(struct sample, tiny, FIELD_SIGNED, -128, 127),
     FIELD_OF(struct sample, small, FIELD_UNSIGNED, 0, 65535),
     FIELD_OF(struct sample, number, FIELD_SIGNED, -5, 5),

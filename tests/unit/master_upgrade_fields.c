@@ -17,7 +17,7 @@
 
 static const struct {
 	const char *name;
-	const struct field *fields;
+	const struct json_field *fields;
 	size_t n, size;
 } tables[] = {
     TABLE(struct proc, upgrade_proc_fields),
@@ -37,7 +37,7 @@ static union {
 enum { LOWEST, HIGHEST, BETWEEN, VALUES };
 
 static int64_t
-number(const struct field *f, int which)
+number(const struct json_field *f, int which)
 {
 	return which == LOWEST    ? f->min
 	       : which == HIGHEST ? f->max
@@ -45,7 +45,7 @@ number(const struct field *f, int which)
 }
 
 static void
-fill(const struct field *f, char *at, int which)
+fill(const struct json_field *f, char *at, int which)
 {
 	int64_t v = number(f, which);
 	double real = which + 0.1;
@@ -107,7 +107,7 @@ test_there_and_back(void **state)
 }
 
 static void
-refuse(size_t t, const struct field *f, json_t *value)
+refuse(size_t t, const struct json_field *f, json_t *value)
 {
 	json_t *v = write_table(t, BETWEEN);
 	struct err e = {""};
@@ -131,7 +131,7 @@ test_only_within_bounds(void **state)
 	memset(text, 'x', sizeof(text) - 1);
 	for (size_t t = 0; t < ARRAY_LEN(tables); t++)
 		for (size_t i = 0; i < tables[t].n; i++) {
-			const struct field *f = &tables[t].fields[i];
+			const struct json_field *f = &tables[t].fields[i];
 			bool is_number =
 			    f->kind == FIELD_SIGNED || f->kind == FIELD_UNSIGNED;
 
