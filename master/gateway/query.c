@@ -1,19 +1,12 @@
 /* Query strings as parameters. SPDX-License-Identifier: MIT */
 #include "master/gateway/query.h"
 
+#include "common/http/chars.h"
+
 #include <errno.h>
 
 #define NAME_MAX_BYTES 64
 #define VALUE_MAX_BYTES 4096
-
-static int
-hex(char c)
-{
-	static const char digits[] = "0123456789abcdef";
-	const char *at = c != '\0' ? strchr(digits, c | 0x20) : NULL;
-
-	return at ? (int)(at - digits) : -1;
-}
 
 /* As text without control characters, NUL-terminated; its length, or -1. */
 static int
@@ -27,10 +20,10 @@ decode(struct str from, char *to, size_t max)
 		if (c == '+') {
 			c = ' ';
 		} else if (c == '%') {
-			if (i + 2 >= from.n || hex(from.p[i + 1]) < 0 ||
-			    hex(from.p[i + 2]) < 0)
+			if (i + 2 >= from.n || !chars_is(from.p[i + 1], CHAR_HEX) ||
+			    !chars_is(from.p[i + 2], CHAR_HEX))
 				return -1;
-			c = hex(from.p[i + 1]) << 4 | hex(from.p[i + 2]);
+			c = (int)(chars_hex(from.p[i + 1]) << 4 | chars_hex(from.p[i + 2]));
 			i += 2;
 		}
 		if (c < ' ' || c == 0x7f || n + 1 >= max)

@@ -31,6 +31,7 @@ static const struct {
     {"jobs.get", "job=%", NULL},
     {"jobs.get", "job=%4", NULL},
     {"jobs.get", "job=%4g", NULL},
+    {"jobs.get", "job=%4\x11", NULL}, /* a digit but for one bit */
     {"jobs.get", "job=%00", NULL},
     {"jobs.get", "job=%0a", NULL},
     {"jobs.get", "job=%ff", NULL}, /* no UTF-8 */
