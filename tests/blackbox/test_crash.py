@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from control_client import Control, call
 from master_harness import Master
-from shoal_harness import APPS, SANITIZED, SLOW
+from shoal_harness import APPS, SANITIZED, SLOW, server_environment
 from waiting import wait_for
 
 PTRACE_DETACH, PTRACE_SEIZE, PTRACE_INTERRUPT, WALL = 17, 0x4206, 0x4207, 0x40000000
@@ -36,9 +36,13 @@ DEATHS = {
 def mortal(server, tmp_path):
     """A server whose workers may die, and its control socket."""
 
-    def start(*options, app="zoo:application", **named):
+    def start(*options, app="zoo:application", env=None, **named):
         path = tmp_path / "control.sock"
-        srv = server(app, "--control-socket", path, *options, **named)
+        if SANITIZED:
+            # Its handler, to which faulthandler passes the signal on, would exit(1).
+            asan = server_environment()["ASAN_OPTIONS"] + ":handle_segv=0"
+            env = {"ASAN_OPTIONS": asan} | (env or {})
+        srv = server(app, "--control-socket", path, *options, env=env, **named)
         srv.expect_log("worker died").allow_log("request lost")
         srv.crashes = True
         srv.control = path
