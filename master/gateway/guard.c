@@ -1,5 +1,6 @@
-/* The rules of the TCP listener: it is open to whoever reaches the port, and to every page
- * a browser on such a machine shows. SPDX-License-Identifier: MIT */
+/* The rules for HTTP clients. A port, also the near end of an `ssh -L` to the control
+ * socket, is open to every page a browser on that machine shows.
+ * SPDX-License-Identifier: MIT */
 #include "master/gateway/guard.h"
 
 #include "master/gateway/gateway.h"
@@ -8,6 +9,7 @@
 #include <strings.h>
 
 #define BEARER "Bearer "
+#define CONTROL_HOST "shoal"
 
 /* Without its port, and without the brackets of an IPv6 address. */
 static struct str
@@ -31,9 +33,14 @@ host_is_ours(const struct http *h)
 	json_t *one;
 	size_t i;
 
+	/* HTTP/1.0; a browser always has one. */
 	if (host.n == 0)
-		return false;
+		return !h->tcp;
 	host = name_of(host);
+	/* What curl --unix-socket is told by the manual; no address leads there by itself.
+	 */
+	if (!h->tcp && str_eq(host, STR(CONTROL_HOST)))
+		return true;
 	json_array_foreach(h->gateway->hosts, i,
 	    one) if (json_string_length(one) == host.n &&
 		     strncasecmp(json_string_value(one), host.p, host.n) == 0) return true;
@@ -102,8 +109,6 @@ guard_admits(struct http *h)
 		refuse(h, 415, "a body must be application/json\n");
 		return false;
 	}
-	if (!h->tcp)
-		return true;
 	if (!host_is_ours(h)) {
 		refuse(h, 421, "not a name of this gateway: see --gateway-host\n");
 		return false;
@@ -112,7 +117,8 @@ guard_admits(struct http *h)
 		refuse(h, 403, "pages of other sites may not ask here\n");
 		return false;
 	}
-	h->role = token_fits(h) ? CTL_OPERATOR : CTL_OBSERVER;
+	if (h->tcp)
+		h->role = token_fits(h) ? CTL_OPERATOR : CTL_OBSERVER;
 	return true;
 }
 

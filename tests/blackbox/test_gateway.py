@@ -204,6 +204,18 @@ def test_pages_of_other_sites_get_nothing(gateway, headers, status):
     assert ask(gateway.tcp(), "GET", "/v1/status", None, headers)[0] == status
 
 
+@pytest.mark.parametrize(("headers", "status"), [
+    ({"Host": "evil.example:9000"}, 421),
+    ({"Host": "shoal", "Origin": "http://evil.example"}, 403),
+    ({"Host": "localhost:9000", "Origin": "http://localhost:9000"}, 200),
+    ({"Host": "127.0.0.1:9000"}, 200),
+    ({"Host": "shoal"}, 200),
+])
+def test_they_get_nothing_through_a_tunnel_either(gateway, headers, status):
+    """ssh -L makes a port of the control socket, with the rights of who made it."""
+    assert ask(gateway.unix(), "GET", "/v1/status", None, headers)[0] == status
+
+
 def test_a_form_cannot_give_orders(gateway):
     fields = {"Content-Type": "text/plain", "Authorization": f"Bearer {TOKEN}"}
     assert ask(gateway.tcp(), "POST", "/v1/drain", "{}", fields)[0] == 415
