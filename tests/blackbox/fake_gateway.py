@@ -18,11 +18,18 @@ SERIES = (
     "aborted", "in_flight", "queued", "rss_bytes", "p50_us", "p90_us", "p99_us",
 )
 NOW = 1_700_000_000.0
+STEP = 0.2  # seconds between frames
 
 
 def worker(slot, state="idle", generation=1, epoch=1):
     return {"slot": slot, "pid": 1000 + slot, "generation": generation, "epoch": epoch,
             "state": state, "counts": dict.fromkeys(COUNTS, 1)}
+
+
+def account(name):
+    names = ("in_head", "in_body", "in_framing", "in_tls", "out_head", "out_body", "out_framing",
+             "out_tls", "out_undelivered", "aborted", "err5xx", "requests")
+    return {"account": name, **dict.fromkeys(names, 5)}
 
 
 class FakeGateway:
@@ -32,6 +39,7 @@ class FakeGateway:
         self.page, self.fields = page, fields
         self.workers = [worker(n) for n in range(workers)]
         self.events, self.requests, self.alerts = [], [], []
+        self.accounts, self.quotas = [], []
         self.frames = 0
         self.over = threading.Event()
         fake = self
@@ -53,7 +61,8 @@ class FakeGateway:
 
     def frame(self, number):
         totals = {name: number * 10 for name in COUNTS}
-        return {"mono": 100.0 + number, "t": NOW + number, "seq": number, "totals": totals,
+        after = number * STEP
+        return {"mono": 100.0 + after, "t": NOW + after, "seq": number, "totals": totals,
                 "status": {"200": number}, "workers": self.workers,
                 "latency": {"p50": 900, "p90": 2000, "p99": 30000, "p999": None, "max": 40000}}
 
@@ -71,8 +80,16 @@ class FakeGateway:
                 {"name": "a", "backlog": 2048, "accept_queue": 3, "accept_queue_max": 9}]},
             "/v1/requests": {"requests": self.requests, "total": len(self.requests)},
             "/v1/events/history": {"events": self.events, "seq": len(self.events)},
+            "/v1/accounts": {"accounts": self.accounts, "total": len(self.accounts)},
+            "/v1/quotas": {"quotas": self.quotas},
+            "/v1/accounting/status": {"ledger": "ok", "lag_s": 0.5, "failed_flushes": 0},
+            "/v1/stats/histogram": {
+                "t": NOW + self.frames * STEP, "name": "request", "count": self.frames * 4,
+                "native": {"schema": 4, "offset": -120, "counts": [self.frames * n
+                                                                  for n in (1, 0, 2, 1)]}},
             "/v1/stats/history": {
-                "t0": NOW - 60, "step_s": 1, "series": {name: [5.0] * 60 for name in SERIES}},
+                "t0": NOW - 60, "step_s": 1, "series": {
+                    name: [50.0 if name == "rps" else 5.0] * 60 for name in SERIES}},
             "/v1/stats": self.frame(self.frames),
         }
 
@@ -101,7 +118,7 @@ class FakeGateway:
                 self.frames += 1
                 data = json.dumps(self.frame(self.frames))
                 handler.wfile.write(f"event: stats\ndata: {data}\n\n".encode())
-                self.over.wait(0.2)
+                self.over.wait(STEP)
         except OSError:
             pass  # the page has left
 

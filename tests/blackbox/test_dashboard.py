@@ -19,7 +19,7 @@ import browser
 import procfs
 import pytest
 from control_client import call
-from fake_gateway import FakeGateway, worker
+from fake_gateway import FakeGateway, account, worker
 from shoal_harness import SLOW
 from waiting import wait_for
 
@@ -177,6 +177,7 @@ def chromium(instance):  # which is looked at for orphans after this one's end
 @pytest.fixture
 def tab(chromium):
     chromium.resize(1440, 900)
+    chromium.prefer()
     yield chromium
     try:
         assert chromium.complaints() == []
@@ -228,6 +229,7 @@ def test_it_shows_an_instance_and_goes_on(tab, instance):
     assert not any(url.startswith("http") for url in asked), asked
     # An observer does not see requests, and is told what to do.
     shows(tab, "#flight-note", "operators")
+    shows(tab, "#accounts-note", "operators")
 
 
 @needs_browser
@@ -261,7 +263,7 @@ def test_it_comes_back_when_the_gateway_does(tab, instance):
 
 
 @needs_browser
-def test_operators_see_requests_and_paths_stay_text(tab, instance):
+def test_operators_see_requests_and_accounts_and_names_stay_text(tab, instance):
     tunnel = Tunnel(instance.path)
     waiting = socket.create_connection(instance.server.address)
     try:
@@ -269,6 +271,8 @@ def test_operators_see_requests_and_paths_stay_text(tab, instance):
         waiting.sendall(f"GET {path}?8 HTTP/1.1\r\nHost: a\r\n\r\n".encode())
         tab.open(tunnel.url)
         shows(tab, "#flight", "GET /<img%20src=x%20onerror=")
+        instance.server.ask()
+        shows(tab, "#accounts", "tenant-<i>")
         assert tab.evaluate("document.images.length") == 0
         assert tab.evaluate("window.hit") is None
     finally:
@@ -290,11 +294,13 @@ def test_hostile_text_is_shown_and_does_nothing(tab, fake_of):
             ("worker.exit", {"slot": 1, "epoch": 0, "reason": EVIL, "cause": EVIL}),
             ("reload.failed", {"job": EVIL, "state": EVIL, "by": {"uid": EVIL, "comm": EVIL}}),
             ("worker.exit", None)])]
+    fake.accounts = [account(EVIL), account("__proto__"), account("constructor")]
+    fake.quotas = [{"account": EVIL, "window": EVIL, "used": 3, "limit_bytes": 2}]
     fake.workers[0]["state"] = EVIL
     fake.workers[1]["state"] = "__proto__"
     tab.open(fake.url)
     shows(tab, "#link", "^live$")
-    for selector in ("#alerts", "#flight", "#events", "#letters"):
+    for selector in ("#alerts", "#flight", "#events", "#letters", "#accounts"):
         shows(tab, selector, "<img src=x onerror='window.hit=1'>")
     tab.evaluate("document.querySelector('.cell').focus()")
     shows(tab, "#detail", "<img")
@@ -302,6 +308,38 @@ def test_hostile_text_is_shown_and_does_nothing(tab, fake_of):
     assert tab.evaluate("document.scripts.length") == 1
     assert tab.evaluate("window.hit") is None
     assert all(url.startswith((fake.url, "data:,")) for url in tab.requested())
+
+
+INK = """(() => {
+  const canvas = document.getElementById('c-NAME');
+  const {data} = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height);
+  let n = 0;
+  for (let i = 0; i < data.length; i += 4) {
+    const [r, g, b] = data.subarray(i, i + 3);
+    n += data[i + 3] > 20 && Math.max(r, g, b) - Math.min(r, g, b) > 60;
+  }
+  return n;
+})()"""
+
+
+@needs_browser
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_there_is_something_in_every_chart(tab, fake_of, scheme):
+    fake = fake_of(2)
+    tab.prefer(prefers_color_scheme=scheme)
+    tab.open(fake.url + "#range=60")
+    for name, least in (("requests", 1000), ("bytes", 1000), ("latency", 300), ("lanes", 300),
+                        ("memory", 300)):
+        wait_for(lambda name=name, least=least: tab.evaluate(INK.replace("NAME", name)) > least,
+                 15 * SLOW, f"ink in the chart of {name}", step=0.1)
+    back = tab.evaluate("getComputedStyle(document.documentElement).backgroundColor")
+    assert (back == "rgb(243, 245, 248)") == (scheme == "light")
+    # Where one points is what the keys of all charts tell.
+    shows(tab, "#k-requests", "^ok [0-9]")
+    shows(tab, "#k-latency", "p50 [0-9]")
+    tab.press("l")
+    shows(tab, "#heat", "to the first byte")
+    assert any("histogram?name=ttfb" in url for url in tab.requested())
 
 
 @needs_browser

@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: MIT
 import { Chart, colour } from "./chart.js";
 import { bytes, count, micros } from "./dom.js";
+import { heat, heatAt, topOf } from "./heat.js";
 import { store } from "./store.js";
 
 function paintRequests(c) {
@@ -20,12 +21,34 @@ function paintBytes(c) {
 	c.line(c.left, c.y(0), c.right, c.y(0), "--dim");
 }
 
+// The history knows of whole requests only; the rest is what the page saw itself.
+const quantile = (name) => (p) => (heat.name === "request" && p[name]) || heatAt(p.t)?.[name] || null;
+
+// As many as it is dark, the few still seen: the scale of shades is logarithmic.
+function paintHeat(c, columns) {
+	const most = Math.log1p(Math.max(...columns.map((one) => one.most)));
+	c.context.fillStyle = colour("--heat");
+	for (const { t0, t1, rows } of columns) {
+		const x = c.x(t0);
+		for (const [row, n] of rows) {
+			c.context.globalAlpha = 0.1 + (0.6 * Math.log1p(n)) / most;
+			c.context.fillRect(x, c.y(topOf(row)), c.x(t1) - x, c.y(topOf(row - 1)) - c.y(topOf(row)));
+		}
+	}
+	c.context.globalAlpha = 1;
+}
+
 function paintLatency(c) {
-	const low = c.points.reduce((min, p) => (p.p50 ? Math.min(min, p.p50) : min), 1e5);
-	c.scaleToLog(Math.max(1, low), Math.max(low * 10, c.most((p) => p.p99)), micros);
-	c.drawLine((p) => p.p99 || null, "--bad");
-	c.drawLine((p) => p.p90 || null, "--warn");
-	c.drawLine((p) => p.p50 || null, "--ok", 2);
+	const columns = heat.columns.filter((one) => one.t1 > c.from && one.t0 < c.to && one.rows.size);
+	const rows = columns.flatMap((one) => [...one.rows.keys()]);
+	const get = quantile("p50");
+	const low = Math.min(1e5, ...c.points.map((p) => get(p) ?? 1e5), ...rows.map((row) => topOf(row - 1)));
+	const high = Math.max(low * 10, c.most(quantile("p99")), ...rows.map(topOf));
+	c.scaleToLog(Math.max(1, low), high, micros);
+	if (columns.length) paintHeat(c, columns);
+	c.drawLine(quantile("p99"), "--bad");
+	c.drawLine(quantile("p90"), "--warn");
+	c.drawLine(get, "--ok", 2);
 }
 
 function paintMemory(c) {
@@ -52,7 +75,8 @@ function paintLanes(c) {
 	for (let s = 0; s < slots; s += Math.ceil(11 / lane)) c.context.fillText(String(s), c.left - 5, top + lane * (s + 0.5));
 	c.clip();
 	for (const life of lives) paintLife(c, life, top + lane * life.slot, lane);
-	for (const job of store.jobs.values()) paintJob(c, job);
+	let free = c.left; // labels begin right of the ones before
+	for (const job of store.jobs.values()) free = paintJob(c, job, free);
 }
 
 function paintLife(c, life, top, lane) {
@@ -74,16 +98,20 @@ function paintLife(c, life, top, lane) {
 	}
 }
 
-function paintJob(c, job) {
+function paintJob(c, job, free) {
 	const end = Math.min(job.end ?? c.to, c.to);
-	if (end < c.from || job.start > c.to) return;
+	if (end < c.from || job.start > c.to) return free;
 	const bad = job.state === "failed" || job.state === "rolled_back";
 	const [x, width] = [c.x(job.start), Math.max(2, c.x(end) - c.x(job.start))];
 	c.context.fillStyle = colour(bad ? "--bad" : job.end ? "--body" : "--warn");
 	c.context.fillRect(x, c.top, width, 4);
 	c.context.textAlign = "left";
 	c.context.textBaseline = "top";
-	c.context.fillText(`${job.id} ${job.state}`, Math.max(c.left, Math.min(x, c.right - 70)), c.top + 3);
+	const label = Math.max(c.left, Math.min(x, c.right - 70));
+	if (label < free) return free;
+	const words = `${job.id} ${job.state}`;
+	c.context.fillText(words, label, c.top + 3);
+	return label + c.context.measureText(words).width + 6;
 }
 
 export function makeCharts() {
@@ -100,13 +128,13 @@ export function makeCharts() {
 		{ name: "in", colour: "--in", value: (p) => bytes(p.in) },
 	]);
 	new Chart("latency", paintLatency, [
-		{ name: "p50", colour: "--ok", value: (p) => micros(p.p50) },
-		{ name: "p90", colour: "--warn", value: (p) => micros(p.p90) },
-		{ name: "p99", colour: "--bad", value: (p) => micros(p.p99) },
+		{ name: "p50", colour: "--ok", value: (p) => micros(quantile("p50")(p)) },
+		{ name: "p90", colour: "--warn", value: (p) => micros(quantile("p90")(p)) },
+		{ name: "p99", colour: "--bad", value: (p) => micros(quantile("p99")(p)) },
 	]);
 	new Chart("lanes", paintLanes, [
 		{ name: "starts", colour: "--boot-text" }, { name: "serves", colour: "--ok" },
-		{ name: "serves, next generation", colour: "--body" }, { name: "drains", colour: "--warn" },
+		{ name: "next generation", colour: "--body" }, { name: "drains", colour: "--warn" },
 		{ name: "died", colour: "--bad" },
 	]);
 	new Chart("memory", paintMemory, [

@@ -2,8 +2,10 @@
 // SPDX-License-Identifier: MIT
 import { $, el, say } from "./dom.js";
 import { drawSoon } from "./chart.js";
+import { accounts, forgetAccounts, showAccounts, takeAccounts, takeQuotas } from "./accounts.js";
 import { ask, Feed } from "./feed.js";
 import { makeCharts } from "./graphs.js";
+import { chooseHeat, heat, NAMES, takeHistogram } from "./heat.js";
 import { moveInBoard, showBoard, showEvents, showFlight, showHead, showWorkers } from "./panels.js";
 import { ends, forget, now, RANGES, store, takeEvent, takeFrame, takeHistory, takeWorkers } from "./store.js";
 
@@ -15,6 +17,7 @@ function showAll() {
 	showBoard();
 	showWorkers();
 	showFlight();
+	showAccounts();
 	showEvents();
 	drawSoon();
 }
@@ -44,6 +47,7 @@ async function askStatus() {
 	store.status = body;
 	if (other) {
 		forget();
+		forgetAccounts();
 		await askHistory();
 		await askEvents();
 	}
@@ -66,6 +70,25 @@ async function askFlight() {
 	if (ok) store.flight = { list: body.requests, total: body.total, denied: false };
 	else if (denied) store.flight = { list: [], total: 0, denied };
 	showFlight();
+}
+
+async function askAccounts() {
+	const { ok, status, body } = await ask("/v1/accounts?limit=1000");
+	if (ok) takeAccounts(body);
+	else if (status === 401 || status === 403) accounts.denied = true;
+	if (accounts.denied) return;
+	const quotas = await ask("/v1/quotas");
+	if (quotas.ok) takeQuotas(quotas.body);
+}
+
+async function askLedger() {
+	const { ok, body } = await ask("/v1/accounting/status");
+	accounts.ledger = ok ? body : null;
+}
+
+async function askHistogram() {
+	const { ok, body } = await ask(`/v1/stats/histogram?name=${heat.name}`);
+	if (ok) takeHistogram(body);
 }
 
 // Again and again while somebody looks; the next one when this one is answered.
@@ -110,12 +133,22 @@ function pause() {
 	choose(store.range, store.until === null ? now() : null);
 }
 
+function nextHeat() {
+	const at = NAMES.findIndex(([name]) => name === heat.name);
+	const [name, words] = NAMES[(at + 1) % NAMES.length];
+	chooseHeat(name);
+	say($("heat"), words);
+	askHistogram();
+	drawSoon();
+}
+
 function onKey(e) {
 	if (e.ctrlKey || e.metaKey || e.altKey || $("help").open) return;
 	const range = RANGES[Number(e.key) - 1];
 	if (range) choose(range[0], store.until);
 	else if (e.key === "p") pause();
 	else if (e.key === "?") $("help").showModal();
+	else if (e.key === "l") nextHeat();
 	else if (e.key === "w") document.querySelector('.cell[tabindex="0"]')?.focus();
 	else if (moveInBoard(e.key)) e.preventDefault();
 }
@@ -130,6 +163,7 @@ function begin() {
 		$("ranges").append(button);
 	}
 	$("pause").addEventListener("click", pause);
+	$("heat").addEventListener("click", nextHeat);
 	$("keys").addEventListener("click", () => $("help").showModal());
 	document.addEventListener("keydown", onKey);
 	window.addEventListener("hashchange", () => {
@@ -150,7 +184,7 @@ function begin() {
 		event: (event) => takeEvent(event) && showAll(),
 		missed: askEvents,
 		// The stream was away: the figures of that time are in the history.
-		opened: () => Promise.all([askStatus(), askHistory(), askEvents(), askFlight()]),
+		opened: () => Promise.all([askStatus(), askHistory(), askEvents(), askFlight(), askAccounts()]),
 		link: (state) => {
 			say($("link"), LINK[state]);
 			$("link").className = `link ${state === "asking" ? "live" : state}`;
@@ -158,7 +192,10 @@ function begin() {
 	});
 	every(2000, askStatus);
 	every(2000, askWorkers);
+	every(2000, askHistogram, () => store.until !== null);
 	every(5000, askListeners);
+	every(5000, askLedger);
+	every(5000, askAccounts, () => store.until !== null || accounts.denied);
 	every(2000, askFlight, () => store.until !== null || store.flight.denied);
 	every(10000, askHistory, () => store.step === 1 || store.until !== null);
 }

@@ -135,6 +135,7 @@ export function moveInBoard(key) {
 const cpuBefore = new Map(); // "slot:epoch" -> {t, s, share}
 
 function cpuOf(id, d) {
+	if (typeof d.cpu_s !== "number") return null;
 	const before = cpuBefore.get(id);
 	const t = d.age_s;
 	if (before && before.t === t) return before.share;
@@ -145,17 +146,19 @@ function cpuOf(id, d) {
 
 export function showWorkers() {
 	const rows = [...store.details.values()].sort((a, b) => a.slot - b.slot || a.epoch - b.epoch);
+	const master = store.status?.master;
+	if (master) rows.push({ slot: "", epoch: "master", pid: master.pid, state: "master", loop_lag_us: master.loop_lag_p99_s * 1e6, rss_bytes: master.rss_bytes });
 	const most = Math.max(1, ...rows.map((d) => d.rss_bytes ?? 0));
 	for (const id of cpuBefore.keys()) if (!store.details.has(id)) cpuBefore.delete(id);
 	keepRows($("workers"), rows, idOf, makeCells(10), (row, d) => {
 		const id = idOf(d);
 		const exit = d.last_exit ? `${d.last_exit.reason}${d.restarts ? ` (${d.restarts} restarts)` : ""}` : "";
-		const cells = [d.slot, d.pid ?? "–", d.generation ?? "–", WORDS[d.state] ?? d.state, count(store.rates.get(id)), d.in_flight ?? "–",
+		const cells = [d.slot, d.pid ?? "–", d.generation ?? "–", WORDS[d.state] ?? d.state, count(store.rates.get(id) ?? null), d.in_flight ?? "–",
 			micros(d.loop_lag_us), percent(cpuOf(id, d)), null, exit];
 		cells.forEach((value, i) => value === null || say(row.cells[i], String(value)));
 		const memory = row.cells[8];
 		if (!memory.firstChild) memory.append(el("span", "bar"), el("span"));
-		memory.firstChild.style.width = `${Math.round(((d.rss_bytes ?? 0) / most) * 40)}%`;
+		memory.firstChild.style.width = `${(((d.rss_bytes ?? 0) / most) * 3.5).toFixed(1)}em`;
 		say(memory.lastChild, bytes(d.rss_bytes));
 	});
 }
@@ -175,7 +178,6 @@ export function showFlight() {
 	say($("flight-n"), f.denied ? "" : `${f.total}, oldest first`);
 	$("flight-note").hidden = !f.denied;
 	$("flight-table").hidden = f.denied;
-	if (f.denied) say($("flight-note"), "For operators: open this page through the control socket (ssh -L) to see requests.");
 	keepRows($("flight"), shown, (r) => r.id, () => {
 		const row = makeCells(6, 3)();
 		const button = el("button", "", "trace");

@@ -7,7 +7,7 @@ const CLASSES = ["1xx", "2xx", "3xx", "4xx", "5xx"];
 export const store = {
 	range: 300,
 	until: null, // the moment the charts stand at; null: they follow the time
-	points: [], // {t, ok, c4, c5, aborted, out, body, tls, in, p50, p90, p99, rss, inFlight, queued}
+	points: [], // {t, ok, c4, c5, aborted, out, body, tls, in, p50, p90, p99 (of the history alone), rss, inFlight, queued}
 	step: 1, // seconds between points
 	frame: null, // the last one of the stream
 	last: null, // the point it made
@@ -41,13 +41,11 @@ function makePoint(before, frame, at) {
 	const b = frame.totals;
 	const s = frame.mono - before.mono;
 	const of = (...names) => rate(a, b, names, s);
-	const idle = b.requests === a.requests;
 	return {
 		t: at,
 		ok: of(...CLASSES.slice(0, 3).map((c) => `responses_${c}`)), c4: of("responses_4xx"), c5: of("responses_5xx"),
 		aborted: of("aborted"), requests: of("requests"),
 		out: of(...OUT), body: of("out_body"), tls: of("out_tls"), in: of(...IN),
-		p50: idle ? null : frame.latency.p50, p90: idle ? null : frame.latency.p90, p99: idle ? null : frame.latency.p99,
 		rss: store.points.at(-1)?.rss ?? null, inFlight: b.in_flight, queued: b.queued,
 	};
 }
