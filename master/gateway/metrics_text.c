@@ -1,7 +1,7 @@
 /* metrics.def against the master's answers. SPDX-License-Identifier: MIT */
 #include "master/gateway/metrics_text.h"
 
-#include <stdio.h>
+#include "master/gateway/metrics_own.h"
 
 enum source {
 	FROM_FAMILY,
@@ -71,19 +71,24 @@ find(json_t *doc, const char *path)
 	return doc;
 }
 
-/* A label's value: backslash, quote and line feed are escaped. */
-static void
-put_label(FILE *f, const char *name, const char *value)
+void
+metrics_put_escaped(FILE *f, const char *text, bool quotes)
 {
-	fprintf(f, "%s=\"", name);
-	for (const char *p = value; *p != '\0'; p++) {
-		if (*p == '\\' || *p == '"')
+	for (const char *p = text; *p != '\0'; p++) {
+		if (*p == '\\' || (quotes && *p == '"'))
 			fputc('\\', f);
 		if (*p == '\n')
 			fputs("\\n", f);
 		else
 			fputc(*p, f);
 	}
+}
+
+void
+metrics_put_label(FILE *f, const char *name, const char *value)
+{
+	fprintf(f, "%s=\"", name);
+	metrics_put_escaped(f, value, true);
 	fputc('"', f);
 }
 
@@ -134,7 +139,7 @@ put_labelled(struct out *o, const char *label, const char *value, const json_t *
 	if (!is_number(v))
 		return;
 	fprintf(o->file, "%s%s{", o->family->a, suffix(o));
-	put_label(o->file, label, value);
+	metrics_put_label(o->file, label, value);
 	fputs("} ", o->file);
 	put_number(o, v);
 }
@@ -269,6 +274,7 @@ metrics_text(json_t *const docs[METRICS_DOCS], bool open_metrics, size_t *n)
 			break;
 		}
 	}
+	metrics_own_put(o.file, docs[METRICS_DOC_own], open_metrics);
 	if (open_metrics)
 		fputs("# EOF\n", o.file);
 	if (fclose(o.file) != 0) {

@@ -4,6 +4,7 @@
 #include "common/base.h"
 
 #include <jansson.h>
+#include <stdio.h>
 
 enum metrics_doc {
 	METRICS_DOC_status,
@@ -12,6 +13,7 @@ enum metrics_doc {
 	METRICS_DOC_listeners,
 	METRICS_DOC_accounts,
 	METRICS_DOC_ledger,
+	METRICS_DOC_own,     /* the application's */
 	METRICS_DOC_request, /* histograms, by name */
 	METRICS_DOC_app,
 	METRICS_DOC_ttfb,
@@ -21,3 +23,7 @@ enum metrics_doc {
 /* The text format 0.0.4, or OpenMetrics 1.0.0. Answers may be NULL: their samples are left
  * out. The text is the caller's; NULL: no memory. */
 char *metrics_text(json_t *const docs[METRICS_DOCS], bool open_metrics, size_t *n);
+/* Backslashes and line feeds escaped, and quotes if asked. */
+void metrics_put_escaped(FILE *f, const char *text, bool quotes);
+/* name="value". */
+void metrics_put_label(FILE *f, const char *name, const char *value);

@@ -3,8 +3,11 @@
 SPDX-License-Identifier: MIT
 """
 
+import http.client
 import os
+import shutil
 import signal
+import socket
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -179,7 +182,8 @@ def test_overflow(app):
         ("metrics.gauge('x', mode='mean')", "sum, last, min, max, not 'mean'"),
         ("metrics.gauge('demo_plain_total')", "is there already, as a counter"),
         ("metrics.counter('demo_requests_total', labels=['other'])", "('shop',)"),
-        ("metrics.counter('demo_took_seconds_count')", "a part of 'demo_took_seconds'"),
+        ("metrics.counter('demo_took_seconds_count')", "be taken for 'demo_took_seconds'"),
+        ("metrics.gauge('demo_plain')", "be taken for 'demo_plain_total'"),
         ("PLAIN.inc(-1)", "counter demo_plain_total only grows"),
         ("PLAIN.inc(float('nan'))", "a finite number, not nan"),
         ("LAST.set(float('inf'))", "a finite number, not inf"),
@@ -215,6 +219,36 @@ def test_forked_child_counts_for_itself(app):
     assert evaluate(one, "forked()") == "None"
     assert read(one)["demo_plain_total"] == before["demo_plain_total"]
     assert "demo_child_total" not in read(one)
+
+
+def scrape(one, accept):
+    """GET /metrics, over the control socket."""
+    conn = http.client.HTTPConnection("shoal", timeout=10 * SLOW)
+    conn.sock = socket.socket(socket.AF_UNIX)
+    conn.sock.settimeout(10 * SLOW)
+    conn.sock.connect(str(one.tmp / "shoal.sock"))
+    try:
+        conn.request("GET", "/metrics", headers={"Accept": accept})
+        return conn.getresponse().read().decode()
+    finally:
+        conn.sock.close()
+
+
+def test_prometheus_gets_them(app):
+    one = app(workers=2)
+    one.more_descriptors = 3  # of the gateway, which begins with its first client
+    count(one, "north", 3)
+    assert evaluate(one, "TOOK.observe(0.2, page='\"\\\\\\n')") == "None"
+    text = scrape(one, "text/plain")
+    assert '\ndemo_requests_total{shop="north"} 3\n' in text
+    assert '\ndemo_took_seconds_bucket{page="\\"\\\\\\n",le="0.25"} 1\n' in text
+    assert "\n# TYPE demo_requests_total counter\n" in text
+    assert "\n# TYPE demo_requests counter\n" in scrape(one, "application/openmetrics-text")
+    promtool = shutil.which("promtool")
+    if promtool:
+        subprocess.run(
+            [promtool, "check", "metrics"], input=text, text=True, check=True, timeout=60
+        )
 
 
 def test_outside_of_the_server():

@@ -24,6 +24,19 @@ on_setup(void **state)
 	    "{s:[{s:s,s:i}]}", "listeners", "name", "unix:/a\"b\\c\nd", "accepted", 9);
 	docs[METRICS_DOC_request] = json_pack("{s:f,s:{s:[f,f],s:[i,i,i]}}", "sum_s", 1.5,
 	    "classic", "bounds_s", 0.25, 1.0, "counts", 3, 0, 2);
+	docs[METRICS_DOC_own] = json_loads(
+	    "{\"bounds_s\":[0.25],\"families\":["
+	    "{\"name\":\"orders_total\",\"type\":\"counter\",\"help\":\"a\\\\b\","
+	    "\"series\":[{\"labels\":{\"shop\":\"\\\"\\\\\\n}\",\"x\":\"\"},\"value\":2.5}]"
+	    "},"
+	    "{\"name\":\"odd\",\"type\":\"counter\",\"help\":\"\","
+	    "\"series\":[{\"labels\":{},\"value\":17.0}]},"
+	    "{\"name\":\"shoal_ready\",\"type\":\"gauge\",\"help\":\"\","
+	    "\"series\":[{\"labels\":{},\"value\":99.0}]},"
+	    "{\"name\":\"took\",\"type\":\"histogram\",\"help\":\"\","
+	    "\"series\":[{\"labels\":{\"p\":\"h\"},\"counts\":[3,1],\"sum\":1.5}]}]}",
+	    0, NULL);
+	assert_non_null(docs[METRICS_DOC_own]);
 	return 0;
 }
 
@@ -104,12 +117,40 @@ test_nothing_known(void **state)
 	free(text);
 }
 
+static void
+test_own(void **state)
+{
+	static const char *const both[] = {
+	    "\norders_total{shop=\"\\\"\\\\\\n}\",x=\"\"} 2.5\n",
+	    "\nodd 17\n",
+	    "\n# TYPE took histogram\ntook_bucket{p=\"h\",le=\"0.25\"} 3\n"
+	    "took_bucket{p=\"h\",le=\"+Inf\"} 4\ntook_sum{p=\"h\"} "
+	    "1.5\ntook_count{p=\"h\"} 4\n",
+	};
+	size_t n;
+
+	(void)state;
+	for (int open = 0; open < 2; open++) {
+		AUTO_FREE char *text = metrics_text(docs, open, &n);
+
+		assert_non_null(text);
+		for (size_t i = 0; i < ARRAY_LEN(both); i++)
+			expect(text, both[i]);
+		expect(text,
+		    open ? "\n# HELP orders a\\\\b\n# TYPE orders counter\n"
+			 : "\n# HELP orders_total a\\\\b\n# TYPE orders_total counter\n");
+		expect(text, open ? "\n# TYPE odd unknown\n" : "\n# TYPE odd counter\n");
+		assert_null(strstr(text, " 99\n"));
+	}
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test_setup_teardown(test_text, on_setup, on_teardown),
 	    cmocka_unit_test_setup_teardown(test_open_metrics, on_setup, on_teardown),
+	    cmocka_unit_test_setup_teardown(test_own, on_setup, on_teardown),
 	    cmocka_unit_test(test_nothing_known),
 	};
 

@@ -46,15 +46,20 @@ def _check_labels(name, labels, kind):
 
 
 def _check_neighbours(name, kind):
-    """A histogram's series have names of their own, which no other metric may have."""
+    """A histogram's series have names of their own, and a counter's family one without
+    _total in OpenMetrics: no other metric may have these."""
     taken = [name + s for s in SUFFIXES] if kind == "histogram" else []
+    if name.endswith("_total") and kind == "counter":
+        taken.append(name[: -len("_total")])
+    if _known.get(name + "_total", (("",),))[0][0] == "counter":
+        taken.append(name + "_total")
     for suffix in SUFFIXES:
         base = name[: -len(suffix)] if name.endswith(suffix) else ""
         if base in _known and _known[base][0][0] == "histogram":
             taken.append(base)
     for other in taken:
         if other in _known:
-            raise ValueError(f"metric {name!r} would be taken for a part of {other!r}")
+            raise ValueError(f"metric {name!r} would be taken for {other!r}")
 
 
 def _clean_help(text):
