@@ -4,82 +4,19 @@ is what it has read, within a hundredth.
 SPDX-License-Identifier: MIT
 """
 
-import contextlib
-import ctypes
 import json
 import os
 import socket
 import statistics
-import subprocess
-import threading
 
 import pytest
 from leaver import leave, take
+from link import Link
 from raw_client import request
 from waiting import wait_for
 
 MIB = 1 << 20
 ROUNDS = 5
-CLONE_NEWNET = 0x40000000
-NEEDED = (
-    ("ip", "netns", "add", "{ns}"),
-    ("ip", "link", "add", "{a}", "type", "veth", "peer", "name", "{b}", "netns", "{ns}"),
-    ("ip", "addr", "add", "{net}.1/30", "dev", "{a}"),
-    ("ip", "link", "set", "{a}", "up"),
-    ("ip", "-n", "{ns}", "addr", "add", "{net}.2/30", "dev", "{b}"),
-    ("ip", "-n", "{ns}", "link", "set", "{b}", "up"),
-    ("tc", "qdisc", "add", "dev", "{a}", "root", "tbf", "rate", "100mbit", "burst", "32kbit",
-     "latency", "50ms"),
-)  # fmt: skip
-
-
-class Link:
-    """The far end is a namespace of its own; towards it the rate is limited."""
-
-    def __init__(self):
-        ident = os.urandom(2).hex()
-        third = os.urandom(1)[0]
-        self.names = {
-            "ns": f"shoal-{ident}", "a": f"sa-{ident}", "b": f"sb-{ident}",
-            "net": f"10.213.{third}",
-        }  # fmt: skip
-        self.address = f"10.213.{third}.1"
-
-    def make(self):
-        for command in NEEDED:
-            words = [word.format(**self.names) for word in command]
-            done = subprocess.run(words, capture_output=True, text=True, check=False)
-            if done.returncode:
-                return f"{' '.join(words)}: {done.stderr.strip()}"
-        return None
-
-    def remove(self):
-        for words in (("link", "del", self.names["a"]), ("netns", "del", self.names["ns"])):
-            subprocess.run(["ip", *words], capture_output=True, check=False)
-
-    def connect(self, port):
-        """A socket of the far end. A thread may change its namespace by itself."""
-        made = []
-
-        def run():
-            libc = ctypes.CDLL(None, use_errno=True)
-            with contextlib.closing(_Fd(f"/run/netns/{self.names['ns']}")) as there:
-                if libc.setns(there.fd, CLONE_NEWNET) == 0:
-                    made.append(socket.create_connection((self.address, port), 20))
-
-        thread = threading.Thread(target=run)
-        thread.start()
-        thread.join()
-        assert made, "no connection from the other namespace"
-        return made[0]
-
-
-class _Fd:
-    def __init__(self, path):
-        self.fd = os.open(path, os.O_RDONLY)
-
-    def close(self):
-        os.close(self.fd)
 
 
 @pytest.fixture
