@@ -11,9 +11,11 @@ import sys
 import time
 from pathlib import Path
 
+import accounting
 import accounts
 import idle
 import instructions
+import loggers
 import mold
 import report
 from measure import run_wrk, wrk_command, wrong_answer
@@ -28,6 +30,8 @@ def say(text):
 
 def arguments():
     parser = argparse.ArgumentParser(prog="scripts/bench", description=__doc__)
+    says = "accounting: what access logs say of downloads that were broken off"
+    parser.add_argument("what", nargs="?", choices=["accounting"], help=says)
     parser.add_argument("--rounds", type=int, help="rounds per server and workload (3)")
     parser.add_argument("--seconds", type=int, help="length of one round (3)")
     parser.add_argument("--only", metavar="PEERS", help="comma-separated servers; shoal always")
@@ -148,6 +152,13 @@ def main():
         return
     WORK.mkdir(parents=True, exist_ok=True)
     only = chosen.only and f"shoal,{chosen.only}"
+    if chosen.what == "accounting":
+        all_of = [peer.name for peer in loggers.LOGGERS]
+        peers = pick(only, loggers.LOGGERS, all_of, "server")
+        holds, pages = accounting.run(peers, chosen.rounds, say)
+        for marker, page in pages.items():
+            finish(chosen, marker, page)
+        sys.exit(0 if holds else 1)
     names = QUICK if chosen.quick else [peer.name for peer in PEERS]
     peers = pick(only, PEERS, names, "server")
     versions, missing = install(peers, say)

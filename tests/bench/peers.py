@@ -22,6 +22,7 @@ WORK = ROOT / "build/bench"
 VENV = WORK / "venv"
 BIN = VENV / "bin"
 START_SECONDS = 20
+HOST = "127.0.0.1"
 LOG = WORK / "access.log"
 
 
@@ -141,7 +142,7 @@ def install(peers, say):
         subprocess.run([*system, "--system-site-packages", VENV], check=True)
     versions, missing = {}, {}
     for peer in peers:
-        if peer is SHOAL:
+        if not peer.package:  # Shoal
             if shoal := shoal_version():
                 versions[peer.name] = shoal
             else:
@@ -160,9 +161,9 @@ def install(peers, say):
     return versions, missing
 
 
-def free_port():
+def free_port(host):
     with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
+        probe.bind((host, 0))
         return probe.getsockname()[1]
 
 
@@ -174,8 +175,10 @@ def raise_descriptor_limit():
 class Server:
     """A running peer, pinned to its core; a context manager that ends what it began."""
 
-    def __init__(self, peer, workload, prefix=("taskset", "-c", SERVER_CORE), env=None):
-        self.port = free_port()
+    def __init__(
+        self, peer, workload, prefix=("taskset", "-c", SERVER_CORE), env=None, host=HOST
+    ):
+        self.host, self.port = host, free_port(host)
         self.peer = peer
         self.line = peer.arguments(self.port, workload, prefix)
         self.log = WORK / f"{peer.name}.out"
@@ -206,7 +209,7 @@ class Server:
                 tail = self.log.read_text(errors="replace").strip().split("\n")[-1]
                 return f"ended with {self.process.returncode}: {tail[:120]}"
             try:
-                socket.create_connection(("127.0.0.1", self.port), timeout=1).close()
+                socket.create_connection((self.host, self.port), timeout=1).close()
                 return None
             except OSError:
                 time.sleep(0.02)
