@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #define CHUNK 65536
 #define CHILD_FAILED 126
@@ -194,12 +195,24 @@ place(int stream, const int *fds, size_t n)
 	return close_range((unsigned)end, ~0u, 0);
 }
 
+/* By its name, so that ps shows it; by the descriptor that was opened with the master's
+ * rights where the helper's user may not pass a directory, such as root's home. */
+static int
+run_program(const char *path, int program, char *const argv[])
+{
+	execv(path, argv);
+	if (errno != EACCES)
+		return -1;
+	return execveat(program, "", argv, environ, AT_EMPTY_PATH);
+}
+
 static _Noreturn void
 run_child(const struct sidecar_setup *setup, int stream, const int *fds, size_t n)
 {
 	char *argv[] = {(char *)setup->name, NULL};
 	sigset_t none;
 	struct err e = {""};
+	int program = -1;
 
 	for (int sig = 1; sig < NSIG; sig++)
 		signal(sig, SIG_DFL);
@@ -207,11 +220,13 @@ run_child(const struct sidecar_setup *setup, int stream, const int *fds, size_t 
 	sigprocmask(SIG_SETMASK, &none, NULL);
 	if (place(stream, fds, n) < 0)
 		err_errno(&e, "descriptors");
+	else if ((program = open(setup->path, O_PATH | O_CLOEXEC)) < 0)
+		err_errno(&e, "cannot open %s", setup->path);
 	else if (setup->privs != NULL && privs_apply(setup->privs, &e) < 0)
 		err_wrap(&e, "cannot become user %s", setup->privs->name);
 	else if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
 		err_errno(&e, "no_new_privs");
-	else if (execv(setup->path, argv) < 0)
+	else if (run_program(setup->path, program, argv) < 0)
 		err_errno(&e, "cannot run %s", setup->path);
 	dprintf(SIDECAR_FD,
 	    "{\"log\":\"error\",\"event\":\"helper not started\",\"text\":\"%s\"}\n",
