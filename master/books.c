@@ -17,6 +17,8 @@
 #define LEDGER_NAME "shoal-ledger"
 #define DATABASE_NAME "ledger.db"
 #define GRACE_MS 15000 /* of its last flush, on a disk that is slow */
+/* Much longer than the slowest flush and query: a new one has to begin from the start. */
+#define SILENCE_MS 120000
 /* A ledger whose master was killed flushes once more before it lets go of the database. */
 #define LOCK_TRIES 30
 #define LOCK_PAUSE_NS 100000000
@@ -271,6 +273,7 @@ start(struct books *b, struct err *e)
 	    .path = b->program,
 	    .grace_ms = GRACE_MS,
 	    .must_finish = true,
+	    .silence_ms = SILENCE_MS,
 	    .ctx = b,
 	    .on_start = on_start,
 	    .on_config = on_config,

@@ -14,6 +14,7 @@
 
 #define GATEWAY_NAME "shoal-gateway"
 #define GRACE_MS 1000
+#define SILENCE_MS 60000
 #define TOKEN_MAX 256
 #define TOKEN_MIN 16
 #define BACKLOG 64
@@ -125,6 +126,7 @@ start(struct gate *g, struct err *e)
 	    .path = g->path,
 	    .privs = &g->privs,
 	    .grace_ms = GRACE_MS,
+	    .silence_ms = SILENCE_MS,
 	    .ctx = g,
 	    .on_start = on_start,
 	    .on_config = on_config,

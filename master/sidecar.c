@@ -15,6 +15,15 @@
 
 static void start(struct sidecar *s);
 
+/* Until a helper that ends or waits is seen to, or one that owes answers says something. */
+static void
+set_timer(struct sidecar *s, int64_t ms)
+{
+	struct timeval tv = {.tv_sec = ms / 1000, .tv_usec = ms % 1000 * 1000};
+
+	evtimer_add(s->timer, &tv);
+}
+
 /* ---- Requests ---- */
 
 static void
@@ -65,6 +74,8 @@ sidecar_request(struct sidecar *s, const char *method, json_t *params,
 		free(r);
 		return err_set(e, "%s has too much to do", s->setup.name);
 	}
+	if (s->n_requests == 0)
+		set_timer(s, s->setup.silence_ms);
 	r->next = s->requests;
 	s->requests = r;
 	s->n_requests++;
@@ -116,6 +127,9 @@ on_line(void *ctx, json_t *line)
 	struct sidecar *s = ctx;
 	const char *event = json_string_value(json_object_get(line, "event"));
 
+	/* Whatever it says shows that it lives. */
+	if (s->state == SIDECAR_RUNNING && s->n_requests > 0)
+		set_timer(s, s->setup.silence_ms);
 	if (json_object_get(line, "id") != NULL) {
 		take_answer(s, line);
 	} else if (json_is_string(json_object_get(line, "log"))) {
@@ -147,14 +161,6 @@ on_lost(void *ctx, const char *why)
 }
 
 static void
-set_timer(struct sidecar *s, int64_t ms)
-{
-	struct timeval tv = {.tv_sec = ms / 1000, .tv_usec = ms % 1000 * 1000};
-
-	evtimer_add(s->timer, &tv);
-}
-
-static void
 on_timer(evutil_socket_t fd, short what, void *arg)
 {
 	struct sidecar *s = arg;
@@ -167,6 +173,10 @@ on_timer(evutil_socket_t fd, short what, void *arg)
 		kill(s->pid, SIGKILL);
 	} else if (s->state == SIDECAR_WAITING) {
 		start(s);
+	} else if (s->state == SIDECAR_RUNNING && s->n_requests > 0) {
+		log_error(s->setup.name, "helper hangs", "pid=%d unanswered=%u action=kill",
+		    (int)s->pid, s->n_requests);
+		kill(s->pid, SIGKILL);
 	}
 }
 

@@ -35,6 +35,7 @@ struct sidecar_setup {
 	/* It is started once more for its end, where it is not there to be told or dies of
 	 * a signal before it has finished. */
 	bool must_finish;
+	int64_t silence_ms; /* longest it owes answers and says nothing, then SIGKILL */
 	void *ctx;
 	/* Before each start: more descriptors for the helper (they stay the caller's).
 	 * Returns how many. */

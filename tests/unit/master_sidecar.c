@@ -170,7 +170,7 @@ ask(struct fixture *f, const char *method)
 }
 
 static void
-begin_with(struct fixture *f, int64_t grace_ms, bool must_finish)
+begin_with(struct fixture *f, int64_t grace_ms, int64_t silence_ms, bool must_finish)
 {
 	struct err e;
 
@@ -182,6 +182,7 @@ begin_with(struct fixture *f, int64_t grace_ms, bool must_finish)
 				.path = "/proc/self/exe",
 				.grace_ms = grace_ms,
 				.must_finish = must_finish,
+				.silence_ms = silence_ms,
 				.ctx = f,
 				.on_start = on_start,
 				.on_config = on_config,
@@ -201,7 +202,7 @@ begin_with(struct fixture *f, int64_t grace_ms, bool must_finish)
 static void
 begin(struct fixture *f, int64_t grace_ms)
 {
-	begin_with(f, grace_ms, false);
+	begin_with(f, grace_ms, 60000, false);
 }
 
 static void
@@ -287,16 +288,16 @@ test_must_finish(void **state)
 	struct fixture f;
 
 	(void)state;
-	begin_with(&f, 5000, true);
+	begin_with(&f, 5000, 60000, true);
 	ask(&f, "die");
 	await(&f, &f.downs, 1);
 	end(&f); /* while the next start is waited for */
 	assert_int_equal(f.starts, 2);
-	begin_with(&f, 5000, true);
+	begin_with(&f, 5000, 60000, true);
 	ask(&f, "die");
 	end(&f); /* of that request, before it reads the order to go */
 	assert_int_equal(f.starts, 2);
-	begin_with(&f, 50, true);
+	begin_with(&f, 50, 60000, true);
 	ask(&f, "hang");
 	end(&f);
 	assert_int_equal(f.starts, 1);
@@ -305,6 +306,27 @@ test_must_finish(void **state)
 	await(&f, &f.downs, 1);
 	end(&f);
 	assert_int_equal(f.starts, 1);
+}
+
+static void
+test_hangs(void **state)
+{
+	struct fixture f;
+	struct timeval longer = {0, 120000};
+
+	(void)state;
+	begin_with(&f, 5000, 100, false);
+	/* Nobody waits for anything: it may be silent. */
+	event_base_loopexit(f.base, &longer);
+	event_base_dispatch(f.base);
+	assert_int_equal(sidecar_restarts(f.s), 0);
+	ask(&f, "hang");
+	await(&f, &f.errors, 1);
+	assert_int_equal(f.downs, 1);
+	await(&f, &f.ups, 2);
+	ask(&f, "echo");
+	await(&f, &f.answers, 1);
+	end(&f);
 }
 
 static void
@@ -358,6 +380,7 @@ main(int argc, char **argv)
 	    cmocka_unit_test(test_restart),
 	    cmocka_unit_test(test_does_not_end),
 	    cmocka_unit_test(test_must_finish),
+	    cmocka_unit_test(test_hangs),
 	    cmocka_unit_test(test_anew_after_end),
 	    cmocka_unit_test(test_no_program),
 	};
