@@ -3,6 +3,7 @@
 
 #include "common/log.h"
 #include "common/quota.h"
+#include "common/siphash.h"
 #include "master/master.h"
 #include "master/sidecar.h"
 
@@ -29,6 +30,7 @@ struct books {
 	char database[PATH_MAX], dir[512], program[1024], node[300];
 	int quota_fd; /* owned */
 	int lock_fd;  /* owned; -1: it could not be had yet */
+	int dir_fd;   /* owned; locked against others with this runtime directory */
 	bool ending;  /* the master's loop waits for it */
 };
 
@@ -51,27 +53,34 @@ find_database(const struct conf *c, char *path, size_t max)
 	return true;
 }
 
-int
-books_dir(const struct conf *c, char *dir, size_t max)
+/* The directory goes with the database, which is one instance's by its lock: names of
+ * instances are their applications' by default, and need not differ. */
+static int
+name_dir(const char *database, char *dir, size_t max)
 {
+	static const uint64_t any_key[2];
 	const char *runtime = getenv("RUNTIME_DIRECTORY");
-	char database[PATH_MAX];
 	int n;
 
-	if (!find_database(c, database, sizeof(database)))
-		return -1;
 	if (runtime != NULL && runtime[0] != '\0')
 		n = snprintf(
 		    dir, max, "%.*s/accounts", (int)strcspn(runtime, ":"), runtime);
 	else
-		n = snprintf(dir, max, "/dev/shm/shoal-%u-%s", (unsigned)geteuid(),
-		    conf_instance_name(c));
+		n = snprintf(dir, max, "/dev/shm/shoal-%u-%016llx", (unsigned)geteuid(),
+		    (unsigned long long)siphash(any_key, database, strlen(database)));
 	return n > 0 && (size_t)n < max ? 0 : -1;
 }
 
-static int
-make_dir(const char *dir, struct err *e)
+const char *
+books_dir(const struct books *b)
 {
+	return b ? b->dir : NULL;
+}
+
+static int
+make_dir(struct books *b, struct err *e)
+{
+	const char *dir = b->dir;
 	struct stat st;
 
 	if (mkdir(dir, 0700) < 0 && errno != EEXIST)
@@ -84,6 +93,17 @@ make_dir(const char *dir, struct err *e)
 		    "write "
 		    "there",
 		    dir, (unsigned)geteuid());
+	b->dir_fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+	if (b->dir_fd < 0)
+		return err_errno(e, "the accounts' directory %s", dir);
+	for (int i = 0; flock(b->dir_fd, LOCK_EX | LOCK_NB) < 0; i++) {
+		if (errno != EWOULDBLOCK || i >= LOCK_TRIES)
+			return err_set(e,
+			    "the accounts' directory %s is in use by another instance; "
+			    "give each its own RUNTIME_DIRECTORY",
+			    dir);
+		nanosleep(&(struct timespec){.tv_nsec = LOCK_PAUSE_NS}, NULL);
+	}
 	return 0;
 }
 
@@ -312,6 +332,7 @@ books_open(struct books **out, struct master *m, struct err *e)
 	const struct conf *c = &m->heritage.conf;
 	char database[PATH_MAX];
 	struct books *b;
+	struct stat st;
 
 	if (!find_database(c, database, sizeof(database)))
 		return 0;
@@ -320,15 +341,17 @@ books_open(struct books **out, struct master *m, struct err *e)
 		return err_set(e, "out of memory");
 	*out = b;
 	b->master = m;
-	b->lock_fd = b->quota_fd = -1;
+	b->lock_fd = b->dir_fd = b->quota_fd = -1;
 	snprintf(b->database, sizeof(b->database), "%s", database);
 	snprintf(b->program, sizeof(b->program), "%s/" LEDGER_NAME, m->bin_dir);
 	name_node(b, c);
-	if (books_dir(c, b->dir, sizeof(b->dir)) < 0)
+	if (make_absolute(b->database, sizeof(b->database), e) < 0)
+		return -1;
+	if (stat(b->database, &st) == 0 && S_ISDIR(st.st_mode))
+		return err_set(e, "--ledger %s is a directory; name a file", b->database);
+	if (name_dir(b->database, b->dir, sizeof(b->dir)) < 0)
 		return err_set(e, "the path of the accounts' directory is too long");
-	if (make_absolute(b->database, sizeof(b->database), e) < 0 ||
-	    make_dir(b->dir, e) < 0 || take_lock(b, LOCK_TRIES, e) < 0 ||
-	    open_quotas(b, e) < 0)
+	if (take_lock(b, LOCK_TRIES, e) < 0 || make_dir(b, e) < 0 || open_quotas(b, e) < 0)
 		return -1;
 	return start(b, e);
 }
@@ -355,6 +378,8 @@ books_close(struct books *b)
 	sidecar_close(b->sidecar);
 	if (b->lock_fd >= 0)
 		close(b->lock_fd);
+	if (b->dir_fd >= 0)
+		close(b->dir_fd);
 	if (b->quota_fd >= 0)
 		close(b->quota_fd);
 	free(b);

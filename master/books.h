@@ -8,16 +8,14 @@
 #include <sys/types.h>
 
 struct books;
-struct conf;
 struct master;
-
-/* Where the tables of accounts are while a ledger is configured: a directory in tmpfs of
- * this instance alone. -1: there is no ledger. */
-NODISCARD int books_dir(const struct conf *c, char *dir, size_t max);
 
 /* NULL in *b and 0: no ledger is configured. -1: it cannot be had, or is another's. */
 NODISCARD int books_open(struct books **b, struct master *m, struct err *e);
 void books_close(struct books *b);
+/* Where the tables of accounts are: a directory in tmpfs of this instance alone. Borrowed;
+ * NULL without books. */
+const char *books_dir(const struct books *b);
 /* The table of quotas for the workers, who cannot write to it; -1: there is none. Borrowed.
  */
 int books_quota_fd(const struct books *b);

@@ -203,12 +203,8 @@ open_names(struct master *m, struct err *e)
 static int
 open_accounts(struct master *m, struct err *e)
 {
-	char dir[512];
-	const char *where = NULL;
-
-	if (m->books != NULL && books_dir(&m->heritage.conf, dir, sizeof(dir)) == 0)
-		where = dir;
-	return accounts_open(&m->accounts, where, m->adopted == NULL, m->base, e);
+	return accounts_open(
+	    &m->accounts, books_dir(m->books), m->adopted == NULL, m->base, e);
 }
 
 enum master_exit
