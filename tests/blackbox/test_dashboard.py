@@ -11,6 +11,8 @@ import os
 import re
 import signal
 import socket
+import subprocess
+import sys
 import tempfile
 import threading
 from pathlib import Path
@@ -20,7 +22,7 @@ import procfs
 import pytest
 from control_client import call
 from fake_gateway import FakeGateway, account, worker
-from shoal_harness import SLOW
+from shoal_harness import ROOT, SLOW
 from waiting import wait_for
 
 EVIL = "<img src=x onerror='window.hit=1'><script>window.hit=1</script>"
@@ -132,6 +134,16 @@ def test_nothing_runs_but_what_the_policy_names(page):
     assert policy["connect-src"] == "'self'"
     assert fields["X-Content-Type-Options"] == "nosniff"
     assert fields["Referrer-Policy"] == "no-referrer"
+
+
+def test_each_build_makes_the_same_page(page, tmp_path):
+    made = []
+    for name in ("a", "b"):
+        subprocess.run([sys.executable, ROOT / "scripts/embed.py",
+                        ROOT / "master/gateway/dashboard", tmp_path / name], check=True)
+        made.append((tmp_path / name).read_text())
+    assert made[0] == made[1]
+    assert page[0]["ETag"].strip('"') in made[0]
 
 
 def test_it_asks_nobody_else_and_makes_no_markup(page):

@@ -40,7 +40,7 @@ export function takeQuotas({ quotas }) {
 	for (const q of quotas) {
 		const part = q.used / q.limit_bytes;
 		const known = accounts.quotas.get(q.account);
-		if (!known || part > known.part) accounts.quotas.set(q.account, { part, text: `${part > 9.99 ? "> 999 %" : percent(part)} · ${q.window}` });
+		if (!known || part > known.part) accounts.quotas.set(q.account, { part, text: `${part > 9.99 ? "> 999 %" : percent(part)} ${q.window}` });
 	}
 }
 

@@ -99,22 +99,20 @@ export function showBoard() {
 	const rows = [...new Set([newest, ...all.map((w) => w.generation)])].sort((a, b) => b - a);
 	keepRows($("cells"), rows, (g) => g, () => {
 		const row = el("div", "gen");
-		row.append(el("span"));
+		row.append(el("span"), el("div"));
 		return row;
 	}, (row, g) => {
 		const part = g === serving ? "" : g > serving ? ", coming" : ", leaving";
-		const label = row.firstChild;
+		const [label, cells] = row.children;
 		const mine = all.filter((w) => w.generation === g);
 		say(label, mine.length ? `generation ${g}${part}` : "no workers");
-		label.remove();
-		keepRows(row, mine, idOf, makeCell, showCell);
-		row.prepend(label);
+		keepRows(cells, mine, idOf, makeCell, showCell);
 	});
 	const cells = [...document.querySelectorAll(".cell")];
 	if (cells.length && !cells.some((c) => c.tabIndex === 0)) cells[0].tabIndex = 0;
 	const tally = {};
 	for (const w of all) tally[w.state] = (tally[w.state] ?? 0) + 1;
-	say($("letters"), Object.entries(tally).map(([state, n]) => `${letterOf(state)} ${WORDS[state] ?? state} ${n}`).join("   "));
+	say($("letters"), Object.keys({ ...LETTERS, ...tally }).filter((state) => tally[state]).map((state) => `${letterOf(state)} ${WORDS[state] ?? state} ${tally[state]}`).join(" · "));
 	showDetail();
 }
 
