@@ -40,6 +40,7 @@ class FakeGateway:
         self.workers = [worker(n) for n in range(workers)]
         self.events, self.requests, self.alerts = [], [], []
         self.accounts, self.quotas = [], []
+        self.started = NOW
         self.frames = 0
         self.over = threading.Event()
         fake = self
@@ -73,7 +74,7 @@ class FakeGateway:
         return {
             "/v1/status": {
                 "state": "running", "ready": n > 0, "generation": 1, "version": "0.1.0",
-                "started": NOW, "uptime_s": 10.0, "workers": {"target": n, "ready": n},
+                "started": self.started, "uptime_s": 10.0, "workers": {"target": n, "ready": n},
                 "last_reload": None, "alerts": self.alerts},
             "/v1/workers": {"workers": [{**w, **more} for w in self.workers]},
             "/v1/listeners": {"listeners": [

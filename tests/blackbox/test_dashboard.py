@@ -417,6 +417,19 @@ def test_keys_and_the_address(tab, fake_of):
 
 
 @needs_browser
+def test_another_instance_at_the_same_place(tab, fake_of):
+    fake = fake_of(2)
+    fake.events = [{"seq": n, "t": 1_700_000_000 + n, "type": "log.reopened", "data": {"n": n}}
+                   for n in range(1, 9)]
+    tab.open(fake.url)
+    shows(tab, "#events", "n 8")
+    fake.events = [{"seq": 1, "t": 1_700_000_100, "type": "server.ready", "data": {}}]
+    fake.started += 100
+    shows(tab, "#events", "server.ready")
+    assert "log.reopened" not in tab.text("#events")
+
+
+@needs_browser
 def test_nobody_looks_nobody_streams(tab, fake_of):
     fake = fake_of(1)
     tab.open(fake.url)

@@ -73,7 +73,7 @@ async function askFlight() {
 }
 
 async function askAccounts() {
-	const { ok, status, body } = await ask("/v1/accounts?limit=1000");
+	const { ok, status, body } = await ask("/v1/accounts?limit=200");
 	if (ok) takeAccounts(body);
 	else if (status === 401 || status === 403) accounts.denied = true;
 	if (accounts.denied) return;
