@@ -3,6 +3,7 @@
  * what a crashed one was doing. SPDX-License-Identifier: MIT */
 #pragma once
 
+#include "common/acct.h"
 #include "common/addr.h"
 #include "common/err.h"
 #include "common/hist.h"
@@ -29,6 +30,10 @@ enum stat_id {
 #define SEG_CODE_FIRST 100
 #define SEG_CODES 500 /* statuses 100-599 */
 #define SEG_LISTENERS 64
+#define SEG_ROUTES 64 /* with a name; what is beyond counts as all others */
+#define SEG_ROUTES_OTHER SEG_ROUTES
+/* Four buckets of common/hist.h in one, on the boundaries of native schema 2. */
+#define SEG_ROUTE_BUCKETS (HIST_BUCKETS / 4 + 1)
 
 /* state is the last thing written when an entry opens and the first when it closes. */
 enum { INFLIGHT_FREE, INFLIGHT_QUEUED, INFLIGHT_APP, INFLIGHT_SENDING };
@@ -52,6 +57,16 @@ struct seg_hist {
 	_Atomic uint64_t sum_us;
 };
 
+/* Requests of one route; how many is the sum of the classes. */
+struct seg_route {
+	_Atomic uint32_t name_n; /* set last; 0: nobody's */
+	char name[ACCT_KEY_MAX]; /* of acct_key_fold() */
+	_Atomic uint64_t errors; /* of status 500-599 */
+	_Atomic uint64_t sum_us;
+	_Atomic uint64_t classes[HIST_CLASSES];
+	_Atomic uint64_t bucket[SEG_ROUTE_BUCKETS];
+};
+
 struct seg {
 	uint64_t magic;
 	uint32_t size; /* of this struct: the two sides must agree */
@@ -65,7 +80,8 @@ struct seg {
 	_Atomic uint64_t codes[SEG_CODES]; /* responses of status SEG_CODE_FIRST + i */
 	_Atomic uint64_t accepted[SEG_LISTENERS]; /* by listener, in the heritage's order */
 	struct seg_inflight inflight[SEG_INFLIGHT];
-	struct metric_table metrics; /* the application's own */
+	struct metric_table metrics;             /* the application's own */
+	struct seg_route routes[SEG_ROUTES + 1]; /* the last: SEG_ROUTES_OTHER */
 };
 
 /* The master's side: a new memfd of the right size (CLOEXEC), mapped. */
@@ -92,6 +108,19 @@ seg_count_duration(struct seg *s, enum duration_id id, uint64_t ns)
 	counter_add(&h->bucket[hist_bucket(ns)], 1);
 	counter_add(&h->classes[hist_class(ns)], 1);
 	counter_add(&h->sum_us, ns / 1000);
+}
+
+/* The four buckets of common/hist.h in one of a route, and the last of them. */
+static inline unsigned
+seg_route_bucket(uint64_t ns)
+{
+	return (hist_bucket(ns) + 1) / 4;
+}
+
+static inline unsigned
+seg_route_bucket_last(unsigned bucket)
+{
+	return MIN(bucket * 4 + 2, (unsigned)HIST_BUCKETS - 1);
 }
 
 static inline void

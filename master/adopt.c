@@ -147,6 +147,7 @@ adopt_instance(struct master *m, const json_t *state, struct err *e)
 		return -1;
 	adopt_totals(&m->minder->totals, json_object_get(state, "totals"));
 	metric_sums_restore(m->minder->metrics, json_object_get(state, "metrics"));
+	routes_restore(&m->minder->routes, json_object_get(state, "routes"));
 	crashes_restore(&m->minder->crashes, json_object_get(state, "crashes"));
 	m->up = true;
 	return 0;

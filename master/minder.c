@@ -176,6 +176,14 @@ minder_take_metrics(struct minder *m)
 	return v;
 }
 
+void
+minder_look_at_routes(struct minder *m)
+{
+	for (const struct proc *p = m->master->fleet.procs; p != NULL; p = p->next)
+		if (p->seg != NULL)
+			routes_look(&m->routes, p->seg);
+}
+
 static void
 feed_history(struct minder *m, int64_t now_ms)
 {
@@ -352,6 +360,7 @@ minder_on_gone(struct minder *m, struct proc *p, const char *cause)
 		totals_fold(&m->totals, p->seg);
 		metric_sums_fold(
 		    m->metrics, &(struct metric_source){&p->seg->metrics, p->gen->number});
+		routes_fold(&m->routes, p->seg);
 	}
 	json_object_set_new(data, "cause", json_string(cause));
 	json_object_set_new(data, "reason", json_string(proc_reason_name(p->reason)));
@@ -415,6 +424,7 @@ minder_close(struct minder *m)
 	crashes_finish(&m->crashes);
 	totals_finish(&m->totals);
 	metric_sums_destroy(m->metrics);
+	routes_finish(&m->routes);
 	history_destroy(m->history);
 	free(m->live);
 	free(m);

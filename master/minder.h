@@ -9,6 +9,7 @@
 #include "master/metric_sums.h"
 #include "master/notify.h"
 #include "master/recycler.h"
+#include "master/routes.h"
 #include "master/totals.h"
 #include "master/trace.h"
 
@@ -24,7 +25,8 @@ struct minder {
 	struct event *tick;    /* owned */
 	struct totals totals;
 	struct metric_sums *metrics; /* owned; the application's */
-	struct history *history;     /* owned */
+	struct routes routes;
+	struct history *history; /* owned */
 	struct tracer tracer;
 	struct crashes crashes;
 	struct recycler recycler;
@@ -52,6 +54,8 @@ void minder_on_gone(struct minder *m, struct proc *p, const char *cause);
 void minder_tell_status(struct minder *m);
 /* The sums of accounts as of now. */
 void minder_look_at_accounts(struct minder *m);
+/* The sums of routes as of now. */
+void minder_look_at_routes(struct minder *m);
 /* The numbers of now. */
 void minder_take(struct minder *m, struct totals_snapshot *out);
 /* The application's metrics of now: new reference. */

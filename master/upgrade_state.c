@@ -13,7 +13,7 @@
 
 /* Of this JSON, of the messages on the channels, of how signals are held back meanwhile:
  * one more with each change of any. */
-#define LAYOUT 5
+#define LAYOUT 6
 
 /* Workers of the old binary go on: what is shared with them must be the same. */
 static json_t *
@@ -163,15 +163,15 @@ static json_t *
 state_to_json(const struct master *m)
 {
 	return json_pack(
-	    "{s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o*}", "shoal",
-	    SHOAL_VERSION, "layout", layout_to_json(), "instance",
+	    "{s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o*}",
+	    "shoal", SHOAL_VERSION, "layout", layout_to_json(), "instance",
 	    FIELDS(m, upgrade_instance_fields), "conf", conf_save(&m->heritage.conf),
 	    "listeners", listeners_to_json(&m->listeners), "generations",
 	    generations_to_json(m), "slots", slots_to_json(&m->fleet), "procs",
 	    procs_to_json(&m->fleet), "jobs", jobs_to_json(&m->jobs), "totals",
 	    totals_to_json(&m->minder->totals), "metrics",
-	    metric_sums_save(m->minder->metrics), "crashes",
-	    crashes_save(&m->minder->crashes), "control", ctl_to_json(m->ctl));
+	    metric_sums_save(m->minder->metrics), "routes", routes_save(&m->minder->routes),
+	    "crashes", crashes_save(&m->minder->crashes), "control", ctl_to_json(m->ctl));
 }
 
 static int

@@ -14,6 +14,8 @@ static const struct row {
 #define WORKERS_US(member) {NULL, NULL, NULL, "worker"},
 #define LISTENERS(member) {NULL, NULL, NULL, "listener"},
 #define ACCOUNTS(member) {NULL, NULL, NULL, "account"},
+#define ROUTES(member) {NULL, NULL, NULL, "route"},
+#define ROUTE_DURATION(member) {NULL, NULL, NULL, "route"},
 #define MEMBERS(doc, path, label) {NULL, NULL, NULL, label},
 #define DURATION(name, label) {NULL, NULL, NULL, label},
 #include "master/gateway/metrics.def"
@@ -23,6 +25,8 @@ static const struct row {
 #undef WORKERS_US
 #undef LISTENERS
 #undef ACCOUNTS
+#undef ROUTES
+#undef ROUTE_DURATION
 #undef MEMBERS
 #undef DURATION
 };

@@ -180,3 +180,15 @@ facts_alerts(const struct master *m)
 	add_queue_alerts(m, list);
 	return list;
 }
+
+json_t *
+facts_classes(const uint64_t classes[HIST_CLASSES])
+{
+	json_t *bounds = json_array(), *counts = json_array();
+
+	for (size_t i = 0; i < HIST_BOUNDS; i++)
+		json_array_append_new(bounds, json_real((double)hist_bounds_ns[i] / 1e9));
+	for (size_t i = 0; i < HIST_CLASSES; i++)
+		json_array_append_new(counts, json_integer((json_int_t)classes[i]));
+	return json_pack("{s:o, s:o}", "bounds_s", bounds, "counts", counts);
+}

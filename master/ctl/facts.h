@@ -35,3 +35,5 @@ json_t *facts_latency_of(const struct facts_durations *d, bool as_text);
 /* Of the last minute; count and sum of all times. */
 json_t *facts_latency(
     const struct master *m, const struct totals_snapshot *snapshot, bool as_text);
+/* {"bounds_s","counts"}: by the fixed boundaries of common/hist.h. */
+json_t *facts_classes(const uint64_t classes[HIST_CLASSES]);

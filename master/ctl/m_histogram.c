@@ -1,6 +1,7 @@
 /* stats.histogram: how long requests took, bucket by bucket.
  * SPDX-License-Identifier: MIT */
 #include "master/ctl/ctl.h"
+#include "master/ctl/facts.h"
 #include "master/master.h"
 #include "master/minder.h"
 
@@ -29,17 +30,6 @@ buckets_to_json(const struct totals_duration *d)
 	    counts_to_json(d->bucket + first, end - first));
 }
 
-static json_t *
-classes_to_json(const struct totals_duration *d)
-{
-	json_t *bounds = json_array();
-
-	for (size_t i = 0; i < HIST_BOUNDS; i++)
-		json_array_append_new(bounds, json_real((double)hist_bounds_ns[i] / 1e9));
-	return json_pack("{s:o, s:o}", "bounds_s", bounds, "counts",
-	    counts_to_json(d->classes, HIST_CLASSES));
-}
-
 int
 ctl_stats_histogram(struct ctl_call *call)
 {
@@ -58,5 +48,5 @@ ctl_stats_histogram(struct ctl_call *call)
 	    call, json_pack("{s:f, s:s, s:I, s:f, s:o, s:o}", "t", s.t, "name", name,
 		      "count", (json_int_t)totals_latency_count(d->bucket), "sum_s",
 		      (double)d->sum_us / 1e6, "native", buckets_to_json(d), "classic",
-		      classes_to_json(d)));
+		      facts_classes(d->classes)));
 }

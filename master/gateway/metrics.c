@@ -32,6 +32,7 @@ static const struct {
     [METRICS_DOC_accounts] = {"metrics.accounts", NULL},
     [METRICS_DOC_ledger] = {"accounting.status", NULL},
     [METRICS_DOC_own] = {"metrics.get", NULL},
+    [METRICS_DOC_routes] = {"routes.list", NULL},
     [METRICS_DOC_request] = {"stats.histogram", "request"},
     [METRICS_DOC_app] = {"stats.histogram", "app"},
     [METRICS_DOC_ttfb] = {"stats.histogram", "ttfb"},

@@ -10,6 +10,8 @@ enum source {
 	FROM_WORKERS_US,
 	FROM_LISTENERS,
 	FROM_ACCOUNTS,
+	FROM_ROUTES,
+	FROM_ROUTE_DURATION,
 	FROM_MEMBERS,
 	FROM_DURATION
 };
@@ -28,6 +30,9 @@ static const struct row rows[] = {
 #define WORKERS_US(member) {FROM_WORKERS_US, METRICS_DOC_workers, member, "worker", NULL},
 #define LISTENERS(member) {FROM_LISTENERS, METRICS_DOC_listeners, member, "listener", NULL},
 #define ACCOUNTS(member) {FROM_ACCOUNTS, METRICS_DOC_accounts, member, "account", NULL},
+#define ROUTES(member) {FROM_ROUTES, METRICS_DOC_routes, member, "route", NULL},
+#define ROUTE_DURATION(member)                                                             \
+	{FROM_ROUTE_DURATION, METRICS_DOC_routes, member, "route", NULL},
 #define MEMBERS(doc, path, label) {FROM_MEMBERS, METRICS_DOC_##doc, path, label, NULL},
 #define DURATION(name, labels) {FROM_DURATION, 0, name, labels, NULL},
 #include "master/gateway/metrics.def"
@@ -37,6 +42,8 @@ static const struct row rows[] = {
 #undef WORKERS_US
 #undef LISTENERS
 #undef ACCOUNTS
+#undef ROUTES
+#undef ROUTE_DURATION
 #undef MEMBERS
 #undef DURATION
 };
@@ -200,31 +207,66 @@ put_members(struct out *o, const struct row *r, json_t *doc)
 	json_object_foreach(find(doc, r->a), key, v) put_labelled(o, r->b, key, v);
 }
 
+/* labels: of all its series. */
+static void
+put_histogram(struct out *o, const char *labels, json_t *classic, double sum_s)
+{
+	json_t *bounds = json_object_get(classic, "bounds_s"), *v;
+	const char *comma = labels[0] == '\0' ? "" : ",";
+	json_int_t n = 0;
+	size_t i;
+
+	json_array_foreach(json_object_get(classic, "counts"), i, v)
+	{
+		n += json_integer_value(v);
+		if (i < json_array_size(bounds))
+			fprintf(o->file, "%s_bucket{%s%sle=\"%.15g\"} %lld\n", o->family->a,
+			    labels, comma, json_number_value(json_array_get(bounds, i)),
+			    (long long)n);
+	}
+	/* The count is the sum of the classes, so that the two never disagree. */
+	fprintf(o->file, "%s_bucket{%s%sle=\"+Inf\"} %lld\n", o->family->a, labels, comma,
+	    (long long)n);
+	put_name(o, "_sum", labels);
+	fprintf(o->file, "%.15g\n", sum_s);
+	put_name(o, "_count", labels);
+	fprintf(o->file, "%lld\n", (long long)n);
+}
+
 static void
 put_duration(struct out *o, const struct row *r, json_t *const docs[METRICS_DOCS])
 {
-	json_t *doc = NULL, *bounds, *counts, *v;
-	json_int_t sum = 0;
-	size_t i;
+	json_t *doc = NULL;
 
-	for (i = 0; i < METRICS_DOCS; i++)
+	for (size_t i = 0; i < METRICS_DOCS; i++)
 		if (histograms[i] != NULL && strcmp(histograms[i], r->a) == 0)
 			doc = docs[i];
-	bounds = find(doc, "classic.bounds_s");
-	counts = find(doc, "classic.counts");
-	if (!json_is_array(counts))
-		return;
-	json_array_foreach(counts, i, v)
+	if (json_is_array(find(doc, "classic.counts")))
+		put_histogram(o, "", json_object_get(doc, "classic"),
+		    json_number_value(json_object_get(doc, "sum_s")));
+}
+
+static void
+put_route_durations(struct out *o, const struct row *r, const json_t *routes)
+{
+	json_t *one;
+	size_t i;
+
+	json_array_foreach(routes, i, one)
 	{
-		sum += json_integer_value(v);
-		if (i < json_array_size(bounds))
-			fprintf(o->file, "%s_bucket{le=\"%.15g\"} %lld\n", o->family->a,
-			    json_number_value(json_array_get(bounds, i)), (long long)sum);
+		const char *name = json_string_value(json_object_get(one, "route"));
+		char *labels = NULL;
+		size_t n;
+		FILE *f = name == NULL ? NULL : open_memstream(&labels, &n);
+
+		if (f == NULL)
+			continue;
+		metrics_put_label(f, r->b, name);
+		if (fclose(f) == 0)
+			put_histogram(o, labels, json_object_get(one, r->a),
+			    json_number_value(json_object_get(one, "sum_s")));
+		free(labels);
 	}
-	/* The count is the sum of the classes, so that the two never disagree. */
-	fprintf(o->file, "%s_bucket{le=\"+Inf\"} %lld\n%s_sum %.15g\n%s_count %lld\n",
-	    o->family->a, (long long)sum, o->family->a,
-	    json_number_value(json_object_get(doc, "sum_s")), o->family->a, (long long)sum);
 }
 
 /* OpenMetrics names the family without _total. */
@@ -265,6 +307,12 @@ metrics_text(json_t *const docs[METRICS_DOCS], bool open_metrics, size_t *n)
 		case FROM_ACCOUNTS:
 			put_list(
 			    &o, r, json_object_get(docs[r->doc], "accounts"), "account");
+			break;
+		case FROM_ROUTES:
+			put_list(&o, r, json_object_get(docs[r->doc], "routes"), "route");
+			break;
+		case FROM_ROUTE_DURATION:
+			put_route_durations(&o, r, json_object_get(docs[r->doc], "routes"));
 			break;
 		case FROM_MEMBERS:
 			put_members(&o, r, docs[r->doc]);

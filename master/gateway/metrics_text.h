@@ -13,7 +13,8 @@ enum metrics_doc {
 	METRICS_DOC_listeners,
 	METRICS_DOC_accounts,
 	METRICS_DOC_ledger,
-	METRICS_DOC_own,     /* the application's */
+	METRICS_DOC_own, /* the application's */
+	METRICS_DOC_routes,
 	METRICS_DOC_request, /* histograms, by name */
 	METRICS_DOC_app,
 	METRICS_DOC_ttfb,

@@ -37,6 +37,9 @@ on_setup(void **state)
 	    "\"series\":[{\"labels\":{\"p\":\"h\"},\"counts\":[3,1],\"sum\":1.5}]}]}",
 	    0, NULL);
 	assert_non_null(docs[METRICS_DOC_own]);
+	docs[METRICS_DOC_routes] = json_pack("{s:[{s:s,s:i,s:i,s:f,s:{s:[f],s:[i,i]}}]}",
+	    "routes", "route", "/a\"}\n", "requests", 3, "errors", 1, "sum_s", 2.5,
+	    "classic", "bounds_s", 0.5, "counts", 2, 1);
 	return 0;
 }
 
@@ -75,6 +78,16 @@ test_text(void **state)
 	    "\nshoal_http_request_duration_seconds_bucket{le=\"+Inf\"} 5\n",
 	    "\nshoal_http_request_duration_seconds_sum 1.5\n",
 	    "\nshoal_http_request_duration_seconds_count 5\n",
+	    "\nshoal_route_requests_total{route=\"/a\\\"}\\n\"} 3\n",
+	    "\nshoal_route_errors_total{route=\"/a\\\"}\\n\"} 1\n",
+	    "\nshoal_route_request_duration_seconds_bucket{route=\"/"
+	    "a\\\"}\\n\",le=\"0.5\"} "
+	    "2\n",
+	    "\nshoal_route_request_duration_seconds_bucket{route=\"/"
+	    "a\\\"}\\n\",le=\"+Inf\"} "
+	    "3\n",
+	    "\nshoal_route_request_duration_seconds_sum{route=\"/a\\\"}\\n\"} 2.5\n",
+	    "\nshoal_route_request_duration_seconds_count{route=\"/a\\\"}\\n\"} 3\n",
 	};
 	size_t n;
 	char *text = metrics_text(docs, false, &n);

@@ -6,6 +6,7 @@
 #include "common/http/head.h"
 #include "common/seg.h"
 #include "worker/net/app_ops.h"
+#include "worker/net/routes.h"
 #include "worker/net/timer.h"
 
 #include <event2/event.h>
@@ -40,6 +41,7 @@ struct net {
 	const struct board *board; /* borrowed */
 	struct acct *accounts;     /* borrowed; NULL: nothing is counted per account */
 	struct acct_rule account_rule;
+	struct routes routes;
 	const struct quota *quota; /* borrowed; NULL: there are none */
 	const struct app_ops *ops; /* borrowed */
 	struct event_base *base;

@@ -70,6 +70,7 @@ struct req {
 	struct head head;
 	char account[ACCT_KEY_MAX]; /* of the application, before `answering`; see account_n
 				     */
+	char route[ACCT_KEY_MAX];   /* the same; see route_n */
 	const char *base;           /* what the spans of head refer to */
 	struct addr peer;
 	const struct listener *listener;
@@ -89,6 +90,7 @@ struct req {
 
 	/* Set by application threads before req_finish(), read by the I/O thread after */
 	uint32_t account_n;     /* bytes of `account`; 0: it did not say */
+	uint32_t route_n;       /* bytes of `route`; 0: it did not say */
 	int status;             /* 0 until a response head was made */
 	_Atomic bool answering; /* the final head is in the output: interim ones are over */
 	_Atomic bool continued; /* the application wrote its own 100 Continue */
@@ -153,6 +155,8 @@ void req_taken(struct req *r, uint32_t index);
 
 /* Who is billed for it, as the application says: any bytes. Before `answering` is set. */
 void req_bill(struct req *r, const char *account, size_t n);
+/* Which route answers it, any bytes; for metrics. Before `answering` is set. */
+void req_name_route(struct req *r, const char *route, size_t n);
 
 /* At least n contiguous bytes to write output into (the open batch grows as needed); NULL
  * without memory. Valid until the next req_out_ call. */

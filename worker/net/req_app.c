@@ -109,6 +109,12 @@ req_bill(struct req *r, const char *account, size_t n)
 	r->account_n = (uint32_t)acct_key_fold(account, n, r->account);
 }
 
+void
+req_name_route(struct req *r, const char *route, size_t n)
+{
+	r->route_n = (uint32_t)acct_key_fold(route, n, r->route);
+}
+
 char *
 req_out_room(struct req *r, size_t n)
 {

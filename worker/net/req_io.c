@@ -12,6 +12,7 @@
 #include "worker/net/delivery.h"
 #include "worker/net/inflight.h"
 #include "worker/net/listener.h"
+#include "worker/net/routes.h"
 
 #include <stdio.h>
 
@@ -140,6 +141,7 @@ count_response(struct req *r)
 
 	stat_add(seg, STAT_requests, 1);
 	count_durations(r);
+	routes_count(r);
 	if (r->status >= 100 && r->status < 600) {
 		stat_add(seg, by_class[r->status / 100], 1);
 		seg_count_code(seg, r->status);

@@ -6,6 +6,7 @@
 #include "worker/py/errors.h"
 #include "worker/py/face.h"
 #include "worker/py/lend.h"
+#include "worker/py/route.h"
 #include "worker/py/start_response.h"
 
 #include <stdio.h>
@@ -86,6 +87,7 @@ response_send_head(struct call *c, bool sized, uint64_t size)
 		return -1;
 	}
 	bill_fix(c);
+	route_fix(c);
 	/* Whoever sees it sees who is billed. */
 	atomic_store_explicit(&r->answering, true, memory_order_release);
 	if (UNLIKELY(req_out_copy(r, OUT_HEAD, c->head.p, c->head.n) < 0)) {
@@ -404,6 +406,7 @@ response_fail(struct call *c, PyObject *traceback)
 			       c->head_request, &head_n);
 	c->head_out = true;
 	bill_fix(c);
+	route_fix(c);
 	atomic_store_explicit(&c->req->answering, true, memory_order_release);
 	if (n == 0) {
 		c->finish_flags |= REQ_ABORT;
