@@ -379,6 +379,7 @@ def show_transfer(environ, start_response):
     t = held["transfer"]
     names = "status bytes_in head body framing tls sent acked aborted abort_reason"
     found = {n: getattr(t, n) for n in names.split()}
+    found["repr"] = repr(t)
     found["times"] = [t.ttfb_us > 0, t.duration_us >= t.ttfb_us]
     return answer(start_response, found)
 

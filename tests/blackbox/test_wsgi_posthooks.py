@@ -115,6 +115,8 @@ def test_kept_transfer_has_the_final_numbers(probe):
     assert found["sent"] == first.size == found["head"] + found["body"]
     assert found["body"] == len(first.body) and found["bytes_in"] > 20
     assert found["times"] == [True, True]
+    assert found["repr"] == (f"<transfer sent: status 200, in {found['bytes_in']}, "
+                             f"sent {found['sent']}, acked None>")
 
 
 def test_after_a_timeout(server, record, tmp_path):

@@ -150,6 +150,23 @@ get_word(PyObject *self, void *table)
 	return PyUnicode_FromString(words[n.outcome]);
 }
 
+/* What a hook prints that is only looking. */
+static PyObject *
+transfer_repr(PyObject *self)
+{
+	struct numbers n;
+	char acked[24] = "None";
+
+	get_numbers(self, &n);
+	if (n.settled)
+		snprintf(acked, sizeof(acked), "%llu", (unsigned long long)n.v[N_ACKED]);
+	return PyUnicode_FromFormat(
+	    "<transfer %s: status %llu, in %llu, sent %llu, acked %s>",
+	    outcomes[n.outcome] ? outcomes[n.outcome] : "under way",
+	    (unsigned long long)n.v[N_STATUS], (unsigned long long)n.v[N_BYTES_IN],
+	    (unsigned long long)n.v[N_SENT], acked);
+}
+
 static void
 transfer_dealloc(PyObject *self)
 {
@@ -182,6 +199,7 @@ static PyGetSetDef transfer_getset[] = {
 static PyType_Slot transfer_slots[] = {
     {Py_tp_doc, (void *)"What a request moved over the wire."},
     {Py_tp_dealloc, (void *)transfer_dealloc},
+    {Py_tp_repr, (void *)transfer_repr},
     {Py_tp_getset, transfer_getset},
     {0, NULL},
 };
