@@ -84,7 +84,9 @@ make_dir(struct books *b, struct err *e)
 	struct stat st;
 
 	if (mkdir(dir, 0700) < 0 && errno != EEXIST)
-		return err_errno(e, "the accounts' directory %s", dir);
+		return err_errno(e,
+		    "the accounts' directory %s (RUNTIME_DIRECTORY names another place)",
+		    dir);
 	if (lstat(dir, &st) < 0)
 		return err_errno(e, "the accounts' directory %s", dir);
 	if (!S_ISDIR(st.st_mode) || st.st_uid != geteuid() || (st.st_mode & 022) != 0)
