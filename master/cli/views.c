@@ -179,3 +179,30 @@ static const struct out_column quota_columns[] = {
 };
 const struct out_view view_quotas = {
     .rows = "quotas", .empty = "no quotas", COLUMNS(quota_columns)};
+
+static const struct out_column account_columns[] = {
+    {"ACCOUNT", "account", VALUE_PLAIN},
+    {"REQUESTS", "requests", VALUE_PLAIN},
+    {"ABORTED", "aborted", VALUE_PLAIN},
+    {"5XX", "err5xx", VALUE_PLAIN},
+    {"HEAD OUT", "out_head", VALUE_BYTES},
+    {"BODY OUT", "out_body", VALUE_BYTES},
+    {"UNDELIVERED", "out_undelivered", VALUE_BYTES},
+    {"BODY IN", "in_body", VALUE_BYTES},
+    {"THROTTLED", "throttled", VALUE_PLAIN},
+    {"UNCERTAIN", "uncertain", VALUE_BYTES},
+};
+const struct out_view view_accounts = {
+    .rows = "accounts", .empty = "no accounts", COLUMNS(account_columns)};
+
+static const struct out_column route_columns[] = {
+    {"ROUTE", "route", VALUE_PLAIN},
+    {"REQUESTS", "requests", VALUE_PLAIN},
+    {"5XX", "errors", VALUE_PLAIN},
+    {"P50", "p50_us", VALUE_MICROS},
+    {"P99", "p99_us", VALUE_MICROS},
+    {"TIME", "sum_s", VALUE_SECONDS},
+};
+const struct out_view view_routes = {.rows = "routes",
+    .empty = "no routes: the application sets none in environ[\"shoal.route\"]",
+    COLUMNS(route_columns)};

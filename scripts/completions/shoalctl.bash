@@ -53,12 +53,14 @@ _shoalctl() {
 	done
 	local words
 	case $verb in
-	'') words='status top workers worker listeners inflight stats history events health reload rollback jobs job wait cancel upgrade scale recycle pause resume kill trace drain undrain stop instances version whoami ping usage accounting quota logs reopen log-level config schema call --socket --instance --json --jsonl --quiet --timeout --help --version' ;;
+	'') words='status top workers worker listeners accounts routes inflight stats history events health reload rollback jobs job wait cancel upgrade scale recycle pause resume kill trace drain undrain stop instances version whoami ping usage accounting quota logs reopen log-level config schema call --socket --instance --json --jsonl --quiet --timeout --help --version' ;;
 	status) words=' --help' ;;
 	top) words=' --delay --help' ;;
 	workers) words=' --help' ;;
 	worker) words=' --help' ;;
 	listeners) words=' --help' ;;
+	accounts) words=' --limit --help' ;;
+	routes) words=' --help' ;;
 	inflight) words=' --slow --slot --limit --help' ;;
 	stats) words=' --watch --count --help' ;;
 	history) words=' --since --step --help' ;;

@@ -8,6 +8,7 @@ import signal
 
 import pytest
 from control_client import call
+from shoalctl_harness import run
 from waiting import wait_for
 
 
@@ -51,6 +52,18 @@ def test_templates_of_flask(routes):
     assert item["sum_s"] > 0
     assert sum(item["classic"]["counts"]) == 2
     assert len(item["classic"]["counts"]) == len(item["classic"]["bounds_s"]) + 1
+
+
+def test_shoalctl_shows_them(routes):
+    one = routes()
+    assert run("-s", one.path, "routes").stdout.splitlines()[1:] == []
+    one.ask("/item/1", "/item/2", "/named/x")
+    names, *rows = [r.split("\t") for r in run("-s", one.path, "routes").stdout.splitlines()]
+    assert names[:3] == ["route", "requests", "errors"]
+    assert [r[:3] for r in rows] == [["/item/<int:number>", "2", "0"], ["x", "1", "0"]]
+    names, *rows = [r.split("\t") for r in run("-s", one.path, "accounts").stdout.splitlines()]
+    assert names[:2] == ["account", "requests"]
+    assert [r[:2] for r in rows] == [["~none", "3"]]
 
 
 def test_an_application_that_fails_has_its_route(routes):
