@@ -10,7 +10,7 @@ enum msg_type {
 #undef MSG
 };
 
-#define MSG_PAYLOAD_MAX (60 * 1024)
+#define MSG_PAYLOAD_MAX ((size_t)60 * 1024)
 
 /* Both ends are CLOEXEC and non-blocking. */
 NODISCARD int msg_pair(int fds[2], struct err *e);

@@ -81,7 +81,7 @@ append(struct accounts *a, uint64_t hash, const char *name, size_t n)
 	if (a->n == ACCOUNTS_KEPT)
 		return &a->v[0];
 	if (a->n == a->capacity) {
-		grown = reallocarray(a->v, a->capacity * 2, sizeof(*a->v));
+		grown = reallocarray(a->v, (size_t)a->capacity * 2, sizeof(*a->v));
 		if (grown == NULL)
 			return &a->v[0];
 		a->v = grown;

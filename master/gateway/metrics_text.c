@@ -283,7 +283,9 @@ char *
 metrics_text(json_t *const docs[METRICS_DOCS], bool open_metrics, size_t *n)
 {
 	char *text = NULL;
-	struct out o = {.file = open_memstream(&text, n), .open_metrics = open_metrics};
+	struct out o = {.file = open_memstream(&text, n),
+	    .family = rows, /* the first one is a family */
+	    .open_metrics = open_metrics};
 
 	if (o.file == NULL)
 		return NULL;
