@@ -16,22 +16,29 @@ from pathlib import Path
 import procfs
 import pytest
 from control_client import Control
-from shoal_harness import SLOW
+from shoal_harness import SANITIZED, SLOW
 from waiting import holds, wait_for
 
 LIMIT_S = 0.005 * SLOW
+# What the master holds of the gateway; garbage that begins like HTTP is what starts it.
+GATEWAY_FDS = 3
 
 
 @pytest.fixture
 def path(server, tmp_path):
     where = tmp_path / "c.sock"
-    server("hello:application", "--control-socket", where, "--reload-keep", "0")
+    one = server("hello:application", "--control-socket", where, "--reload-keep", "0")
+    one.more_descriptors = GATEWAY_FDS
     return where
+
+
+def p99_on(control, n):
+    return sorted(control.ping_s() for _ in range(n))[n * 99 // 100]
 
 
 def p99(path, n=300):
     with Control(path) as control:
-        return sorted(control.ping_s() for _ in range(n))[n * 99 // 100]
+        return p99_on(control, n)
 
 
 def in_background(work, path):
@@ -56,18 +63,24 @@ def spin(path):
 
 
 def p99_beside(path, works, n):
-    processes = [in_background(work, path) for work in works]
-    try:
-        return p99(path, n)
-    finally:
-        for process in processes:
-            process.kill()
-            process.join()
+    # Connected before them: whoever comes while all places are taken is refused.
+    with Control(path) as control:
+        processes = [in_background(work, path) for work in works]
+        try:
+            return p99_on(control, n)
+        finally:
+            for process in processes:
+                process.kill()
+                process.join()
 
 
 def assert_in_time(path, works, tries=12):
     """The machine is shared: what processes cost that only take processors is not counted
-    against the loop, and one good try shows what it can do."""
+    against the loop, and one good try shows what it can do. A sanitizer's time is not the
+    server's: there it has to answer at all, and to do nothing undefined."""
+    if SANITIZED:
+        p99_beside(path, works, 20)
+        return
     seen = []
     for _ in range(tries):
         seen.append(p99_beside(path, works, 150))
@@ -219,13 +232,14 @@ def test_all_of_them_at_once(path):
     with Control(path) as control:
         status = control.call("server.status")["master"]
         before, fds = procfs.memory(status["pid"]), status["fds"]
-    assert_in_time(path, [flood, garbage, deep, long_line])
-    with Control(path) as control:
+        assert_in_time(path, [flood, garbage, deep, long_line])
+
         def settled():
             now = control.call("server.status")["master"]
-            return now["connections"] == 1 and now["fds"] <= fds
+            # Ours, and the gateway's own.
+            return now["connections"] <= 2 and now["fds"] <= fds + GATEWAY_FDS
 
-        wait_for(settled, 5 * SLOW)
+        wait_for(settled, 10 * SLOW)
     assert procfs.memory(status["pid"]) < before + (24 << 20) * SLOW
 
 
