@@ -6,6 +6,7 @@
 #include "common/conf_compat.h"
 #include "common/conf_option.h"
 #include "common/conf_value.h"
+#include "common/statsd_addr.h"
 #include "common/strlist.h"
 
 #include <ctype.h>
@@ -269,6 +270,28 @@ complete_executor(struct conf *c, struct strlist *notices, struct err *e)
 	return 0;
 }
 
+static int
+check_statsd(const struct conf *c, struct err *e)
+{
+	static const enum conf_id texts[] = {CONF_statsd_prefix, CONF_dogstatsd_tags};
+	struct statsd_addr a;
+
+	for (size_t i = 0; i < ARRAY_LEN(texts); i++) {
+		const char *text = *(const char *const *)conf_option_value(c, texts[i]);
+
+		if (text != NULL && (!statsd_text_is_safe(text, STATSD_TEXT_MAX) ||
+					(i == 0 && strchr(text, ':') != NULL)))
+			return err_set(e,
+			    "--%s \"%.80s\" (%s): expected at most %d characters without "
+			    "spaces, controls and any of %s",
+			    conf_options[texts[i]].name, text, origin_of(c, texts[i]),
+			    STATSD_TEXT_MAX, i == 0 ? "| @ # :" : "| @ #");
+	}
+	if (c->statsd_host == NULL || c->statsd_host[0] == '\0')
+		return 0;
+	return statsd_addr_parse(&a, c->statsd_host, e);
+}
+
 int
 conf_check(struct conf *c, struct strlist *notices, struct err *e)
 {
@@ -281,5 +304,5 @@ conf_check(struct conf *c, struct strlist *notices, struct err *e)
 		return -1;
 	if (check_interpreter(c, e) != 0 || check_control(c, e) != 0)
 		return -1;
-	return check_tls(c, e);
+	return check_statsd(c, e) != 0 ? -1 : check_tls(c, e);
 }

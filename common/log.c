@@ -32,6 +32,7 @@ sink_stderr(const char *line, size_t n)
 static _Atomic int min_level = LOG_LVL_INFO;
 static log_sink_fn *_Atomic sink_fn = sink_stderr;
 static log_tap_fn *_Atomic tap_fn;
+static _Atomic uint64_t *_Atomic level_counts;
 
 void
 log_set_level(enum log_level level)
@@ -51,12 +52,23 @@ log_set_tap(log_tap_fn *tap)
 	atomic_store(&tap_fn, tap);
 }
 
+void
+log_set_counts(_Atomic uint64_t *counts)
+{
+	atomic_store(&level_counts, counts);
+}
+
 static void
 put(enum log_level level, const char *line, size_t n)
 {
 	log_tap_fn *tap = atomic_load(&tap_fn);
 
+	_Atomic uint64_t *counts = atomic_load(&level_counts);
+
 	atomic_load (&sink_fn)(line, n);
+	/* From any thread. */
+	if (counts != NULL)
+		atomic_fetch_add_explicit(&counts[level], 1, memory_order_relaxed);
 	if (tap != NULL)
 		tap(level, line, n);
 }

@@ -4,7 +4,14 @@
 
 #include "common/base.h"
 
-enum log_level { LOG_LVL_DEBUG, LOG_LVL_INFO, LOG_LVL_WARN, LOG_LVL_ERROR, LOG_LVL_CRIT };
+enum log_level {
+	LOG_LVL_DEBUG,
+	LOG_LVL_INFO,
+	LOG_LVL_WARN,
+	LOG_LVL_ERROR,
+	LOG_LVL_CRIT,
+	LOG_LEVELS
+};
 
 /* Where finished lines go (with their newline). Called from any thread; must not block
  * for long. The default writes to descriptor 2. */
@@ -13,6 +20,8 @@ typedef void log_sink_fn(const char *line, size_t n);
 /* Sees each finished line after the sink did; NULL: nobody. May itself log. */
 typedef void log_tap_fn(enum log_level level, const char *line, size_t n);
 
+/* Where lines are counted, by level; NULL: nowhere. */
+void log_set_counts(_Atomic uint64_t *counts);
 void log_set_level(enum log_level level);
 void log_set_sink(log_sink_fn *sink);
 void log_set_tap(log_tap_fn *tap);

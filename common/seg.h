@@ -7,6 +7,7 @@
 #include "common/addr.h"
 #include "common/err.h"
 #include "common/hist.h"
+#include "common/log.h"
 #include "common/metric.h"
 
 #include <stdatomic.h>
@@ -77,7 +78,8 @@ struct seg {
 	_Atomic uint32_t traces; /* stack dumps completed (HERITAGE_TRACE_SIGNAL) */
 	_Atomic uint64_t stats[STAT_COUNT];
 	struct seg_hist durations[DURATIONS];
-	_Atomic uint64_t codes[SEG_CODES]; /* responses of status SEG_CODE_FIRST + i */
+	_Atomic uint64_t codes[SEG_CODES];   /* responses of status SEG_CODE_FIRST + i */
+	_Atomic uint64_t logged[LOG_LEVELS]; /* lines of the error log, by any thread */
 	_Atomic uint64_t accepted[SEG_LISTENERS]; /* by listener, in the heritage's order */
 	struct seg_inflight inflight[SEG_INFLIGHT];
 	struct metric_table metrics;             /* the application's own */

@@ -134,6 +134,7 @@ adopt_totals(struct totals *t, const json_t *from)
 	read_counts(t->dead_tallies.codes, SEG_CODES, json_object_get(from, "codes"));
 	read_counts(
 	    t->dead_tallies.accepted, SEG_LISTENERS, json_object_get(from, "accepted"));
+	read_counts(t->dead_tallies.logged, LOG_LEVELS, json_object_get(from, "logged"));
 	t->seq = (uint64_t)MAX(json_integer_value(json_object_get(from, "seq")), 0);
 }
 

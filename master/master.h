@@ -28,6 +28,7 @@ struct event_base;
 struct gate;
 struct minder;
 struct reload;
+struct statsd;
 struct upgrade;
 struct watch;
 
@@ -53,6 +54,7 @@ struct master {
 	struct accounts accounts;
 	struct events events;
 	struct jobs jobs;
+	struct statsd *statsd; /* owned; NULL: none is told */
 	struct books *books;     /* owned; NULL: no ledger */
 	struct ctl *ctl;         /* owned; NULL: no control socket */
 	struct gate *gate;       /* owned; NULL: no control socket */

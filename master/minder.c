@@ -7,6 +7,7 @@
 #include "master/clock.h"
 #include "master/master.h"
 #include "master/procfs.h"
+#include "master/statsd.h"
 
 #include <event2/event.h>
 
@@ -196,6 +197,7 @@ feed_history(struct minder *m, int64_t now_ms)
 		g.rss_bytes += (uint64_t)p->minded.rss_bytes;
 	}
 	minder_take(m, &snapshot);
+	statsd_send(m->master->statsd, &snapshot);
 	m->in_hand = snapshot.sum.stats[STAT_in_flight];
 	history_feed(m->history, &snapshot.sum, &g, now_ms);
 }

@@ -12,6 +12,7 @@
 #include "master/minder.h"
 #include "master/notify.h"
 #include "master/reload.h"
+#include "master/statsd.h"
 #include "master/upgrade.h"
 #include "master/watch.h"
 
@@ -207,6 +208,19 @@ open_accounts(struct master *m, struct err *e)
 	    &m->accounts, books_dir(m->books), m->adopted == NULL, m->base, e);
 }
 
+/* A master that takes over serves on without. */
+static int
+start_statsd(struct master *m, struct err *e)
+{
+	if (m->check || statsd_open(&m->statsd, m, e) == 0)
+		return 0;
+	if (m->adopted == NULL)
+		return -1;
+	log_error("statsd", "nothing is sent", "reason=\"%s\"", e->text);
+	statsd_close(TAKE_PTR(m->statsd));
+	return 0;
+}
+
 enum master_exit
 start_all(struct master *m, struct err *e)
 {
@@ -228,6 +242,8 @@ start_all(struct master *m, struct err *e)
 	}
 	if (prctl(PR_SET_CHILD_SUBREAPER, 1) < 0) /* for the workers a mold forks */
 		return err_errno(e, "subreaper"), EXIT_BROKEN;
+	if (start_statsd(m, e) < 0)
+		return EXIT_CONFIG;
 	if (open_accounts(m, e) < 0)
 		return EXIT_BROKEN;
 	/* The fleet last: it reaps whoever died before, and says so to all of them. */
@@ -242,6 +258,7 @@ start_all(struct master *m, struct err *e)
 void
 start_undo(struct master *m)
 {
+	statsd_close(m->statsd);
 	gate_close(m->gate);
 	ctl_close(m->ctl);
 	books_close(m->books);

@@ -73,6 +73,7 @@ look_closer(struct totals_tallies *seen, const struct seg *s)
 {
 	look_all(seen->codes, s->codes, SEG_CODES);
 	look_all(seen->accepted, s->accepted, SEG_LISTENERS);
+	look_all(seen->logged, s->logged, LOG_LEVELS);
 	for (size_t i = 0; i < DURATIONS; i++) {
 		struct totals_duration *d = &seen->durations[i];
 
@@ -87,6 +88,7 @@ add_tallies(struct totals_tallies *to, const struct totals_tallies *from)
 {
 	add_all(to->codes, from->codes, SEG_CODES);
 	add_all(to->accepted, from->accepted, SEG_LISTENERS);
+	add_all(to->logged, from->logged, LOG_LEVELS);
 	for (size_t i = 0; i < DURATIONS; i++) {
 		struct totals_duration *d = &to->durations[i];
 

@@ -33,6 +33,7 @@ struct totals_duration {
 struct totals_tallies {
 	uint64_t codes[SEG_CODES];        /* of status SEG_CODE_FIRST + i */
 	uint64_t accepted[SEG_LISTENERS]; /* by listener */
+	uint64_t logged[LOG_LEVELS];      /* lines of the error log */
 	struct totals_duration durations[DURATIONS];
 };
 

@@ -152,11 +152,11 @@ totals_to_json(const struct totals *t)
 	for (unsigned i = 0; i < STAT_COUNT; i++)
 		json_object_set_new(stats, totals_fields[i].name,
 		    json_integer((json_int_t)t->dead.stats[i]));
-	return json_pack("{s:o, s:o, s:o, s:o, s:I}", "stats", stats, "durations",
+	return json_pack("{s:o, s:o, s:o, s:o, s:o, s:I}", "stats", stats, "durations",
 	    durations_to_json(&t->dead_tallies), "codes",
 	    counts_to_json(t->dead_tallies.codes, SEG_CODES), "accepted",
-	    counts_to_json(t->dead_tallies.accepted, SEG_LISTENERS), "seq",
-	    (json_int_t)t->seq);
+	    counts_to_json(t->dead_tallies.accepted, SEG_LISTENERS), "logged",
+	    counts_to_json(t->dead_tallies.logged, LOG_LEVELS), "seq", (json_int_t)t->seq);
 }
 
 static json_t *

@@ -132,8 +132,10 @@ worker_open(struct worker *w, struct err *e)
 	close(HERITAGE_BOARD_FD);
 	close(HERITAGE_ACCOUNTS_FD);
 	close(HERITAGE_QUOTA_FD);
-	if (w->seg != NULL)
+	if (w->seg != NULL) {
 		atomic_store(&w->seg->pid, (int32_t)getpid());
+		log_set_counts(w->seg->logged);
+	}
 	log_set_level((enum log_level)MAX(log_level_parse(w->heritage.conf.log_level), 0));
 	logw_init(HERITAGE_ACCESS_FD, HERITAGE_ERROR_FD);
 	log_set_sink(log_to_writer);
@@ -159,6 +161,7 @@ worker_become(struct worker *w, const struct msg_fork *order, int channel, int t
 	h->workers = order->workers;
 	h->parked = order->parked;
 	atomic_store(&w->seg->pid, (int32_t)getpid());
+	log_set_counts(w->seg->logged);
 	set_title(w);
 	restore_term();
 }
@@ -224,6 +227,7 @@ worker_start(struct worker *w, const struct app_ops *ops, struct err *e)
 void
 worker_finish(struct worker *w)
 {
+	log_set_counts(NULL);
 	atomic_store(&net.app_gone, true);
 	net_wake(&net);
 	pthread_join(io_thread, NULL);

@@ -141,6 +141,9 @@ _shoal() {
 			--log-x-forwarded-for
 			--error-logfile
 			--log-level
+			--statsd-host
+			--statsd-prefix
+			--dogstatsd-tags
 			--capture-output
 			--account-key
 			--accounts-max
