@@ -19,6 +19,8 @@ enum ask {
 	ASK_WORKERS,
 	ASK_STATS,
 	ASK_REQUESTS,
+	ASK_ACCOUNTS,
+	ASK_ROUTES,
 	ASK_HISTORY,
 	ASK_SUBSCRIBE,
 	ASK_TRACE,
@@ -84,6 +86,10 @@ ask_again(struct top *t)
 	    json_pack("{s:[s,s,s]}", "select", "totals", "latency", "status"));
 	ask(t, ASK_REQUESTS, "requests.inflight",
 	    json_pack("{s:i}", "limit", TOP_REQUESTS_MAX));
+	if (t->m.view == TOP_VIEW_ACCOUNTS)
+		ask(t, ASK_ACCOUNTS, "accounts.list", NULL);
+	else if (t->m.view == TOP_VIEW_ROUTES)
+		ask(t, ASK_ROUTES, "routes.list", NULL);
 	t->next_look = link_now() + t->delay_ms;
 }
 
@@ -123,18 +129,25 @@ reconnect(struct top *t)
 		t->next_look = link_now() + RETRY_MS;
 }
 
+static enum top_view
+view_of(enum ask what)
+{
+	return what == ASK_ACCOUNTS ? TOP_VIEW_ACCOUNTS : TOP_VIEW_ROUTES;
+}
+
 static void
 on_error(struct top *t, enum ask what, const json_t *error)
 {
 	const char *message = value_string(error, "message", "refused");
 	const char *kind = value_string(error, "data.kind", "");
 
+	if (strcmp(kind, "permission_denied") == 0 && what < ASK_HISTORY)
+		message = "shown to the role operator and above";
 	if (what == ASK_REQUESTS) {
 		t->m.n_requests = 0;
-		snprintf(t->m.requests_note, sizeof(t->m.requests_note), "%s",
-		    strcmp(kind, "permission_denied") == 0
-			? "shown to the role operator and above"
-			: message);
+		snprintf(t->m.requests_note, sizeof(t->m.requests_note), "%s", message);
+	} else if (what == ASK_ACCOUNTS || what == ASK_ROUTES) {
+		top_model_list(&t->m, view_of(what), NULL, message);
 	} else if (what == ASK_TRACE || what == ASK_RELOAD) {
 		snprintf(t->m.note, sizeof(t->m.note), "%s: %s",
 		    what == ASK_TRACE ? "trace" : "reload", message);
@@ -142,7 +155,7 @@ on_error(struct top *t, enum ask what, const json_t *error)
 }
 
 static void
-on_result(struct top *t, enum ask what, const json_t *r)
+on_result(struct top *t, enum ask what, json_t *r)
 {
 	struct top_model *m = &t->m;
 	char title[128];
@@ -157,6 +170,8 @@ on_result(struct top *t, enum ask what, const json_t *r)
 		top_model_stats(m, r);
 	} else if (what == ASK_REQUESTS) {
 		top_model_requests(m, r);
+	} else if (what == ASK_ACCOUNTS || what == ASK_ROUTES) {
+		top_model_list(m, view_of(what), r, "");
 	} else if (what == ASK_HISTORY) {
 		json_array_foreach(value_at(r, "events"), i, ev)
 		{
@@ -242,6 +257,13 @@ ask_trace(struct top *t)
 }
 
 static void
+look_at(struct top *t, enum top_view v)
+{
+	top_model_look_at(&t->m, v);
+	t->next_look = 0;
+}
+
+static void
 on_key(struct top *t, int key)
 {
 	struct top_model *m = &t->m;
@@ -265,6 +287,8 @@ on_key(struct top *t, int key)
 		top_model_close_pane(m);
 	else if (key == '?')
 		m->pane = m->pane == TOP_PANE_HELP ? TOP_PANE_NONE : TOP_PANE_HELP;
+	else if (key >= '1' && key < '1' + TOP_VIEWS)
+		look_at(t, (enum top_view)(key - '1'));
 	else if (key == 'p')
 		m->paused = !m->paused;
 	else if (key == 't')

@@ -11,6 +11,30 @@ top_model_finish(struct top_model *m)
 {
 	free(m->text);
 	m->text = NULL;
+	for (unsigned v = 0; v < TOP_VIEWS; v++)
+		json_decref(m->lists[v]);
+}
+
+void
+top_model_list(struct top_model *m, enum top_view v, json_t *r, const char *why)
+{
+	json_decref(m->lists[v]);
+	m->lists[v] = json_incref(r);
+	snprintf(m->list_notes[v], sizeof(m->list_notes[v]), "%s", why);
+}
+
+const json_t *
+top_model_rows(const struct top_model *m)
+{
+	return value_at(
+	    m->lists[m->view], m->view == TOP_VIEW_ACCOUNTS ? "accounts" : "routes");
+}
+
+void
+top_model_look_at(struct top_model *m, enum top_view v)
+{
+	m->view = v;
+	m->first_row = 0;
 }
 
 void
@@ -197,6 +221,11 @@ top_model_move(struct top_model *m, int by)
 		int64_t to = (int64_t)m->scroll + by;
 
 		m->scroll = (unsigned)MAX(0, MIN(to, (int64_t)count_lines(m->text) - 1));
+	} else if (m->view != TOP_VIEW_WORKERS) {
+		int64_t to = (int64_t)m->first_row + by;
+		int64_t last = (int64_t)json_array_size(top_model_rows(m)) - 1;
+
+		m->first_row = (unsigned)MAX(0, MIN(to, last));
 	} else if (m->n_workers > 0) {
 		int64_t to = (int64_t)at + by;
 

@@ -34,6 +34,9 @@ enum top_pane {
 	TOP_PANE_HELP,
 };
 
+/* What the upper table shows: keys 1, 2, 3. */
+enum top_view { TOP_VIEW_WORKERS, TOP_VIEW_ACCOUNTS, TOP_VIEW_ROUTES, TOP_VIEWS };
+
 /* Strings are as they came: they are cleaned when they are drawn. */
 struct top_model {
 	char instance[64], state[32], path[108];
@@ -54,6 +57,10 @@ struct top_model {
 	char title[128]; /* of the pane */
 	char *text;      /* owned; lines */
 	unsigned scroll; /* lines of the pane above its first */
+	enum top_view view;
+	json_t *lists[TOP_VIEWS]; /* owned; the last replies, NULL: none; not workers */
+	char list_notes[TOP_VIEWS][160]; /* why there is none */
+	unsigned first_row;              /* of the list: the first that is shown */
 	bool paused, colour;
 	char note[256];     /* on the last line, in place of the keys */
 	char question[128]; /* the same, and waits for y or n */
@@ -68,6 +75,11 @@ void top_model_workers(struct top_model *m, const json_t *r, double now);
 void top_model_requests(struct top_model *m, const json_t *r);
 void top_model_stats(struct top_model *m, const json_t *r);
 void top_model_event(struct top_model *m, const json_t *params);
+/* A reply, or a sentence why there is none (r NULL). */
+void top_model_list(struct top_model *m, enum top_view v, json_t *r, const char *why);
+/* Its rows; NULL: none. */
+const json_t *top_model_rows(const struct top_model *m);
+void top_model_look_at(struct top_model *m, enum top_view v);
 /* Opens the pane; text is taken over (NULL: nothing is opened). */
 void top_model_show(struct top_model *m, const char *title, char *text);
 void top_model_close_pane(struct top_model *m);

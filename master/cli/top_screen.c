@@ -176,6 +176,58 @@ draw_workers(struct screen *s, const struct top_model *m, unsigned rows)
 }
 
 static void
+draw_account(struct screen *s, const json_t *r)
+{
+	char out[32], lost[32];
+
+	put(s, OUT_PLAIN, " %-32.32s %10.0f %8.0f %8.0f %9s %11s",
+	    value_string(r, "account", ""), value_number(r, "requests", 0),
+	    value_number(r, "err5xx", 0), value_number(r, "aborted", 0),
+	    value_bytes(value_number(r, "out_head", 0) + value_number(r, "out_body", 0) +
+			    value_number(r, "out_framing", 0),
+		out, sizeof(out)),
+	    value_bytes(value_number(r, "out_undelivered", 0), lost, sizeof(lost)));
+}
+
+static void
+draw_route(struct screen *s, const json_t *r)
+{
+	char p50[32], p99[32];
+
+	put(s, OUT_PLAIN, " %-40.40s %10.0f %8.0f %8s %8s", value_string(r, "route", ""),
+	    value_number(r, "requests", 0), value_number(r, "errors", 0),
+	    value_micros(value_number(r, "p50_us", 0), p50, sizeof(p50)),
+	    value_micros(value_number(r, "p99_us", 0), p99, sizeof(p99)));
+}
+
+static void
+draw_list(struct screen *s, const struct top_model *m, unsigned rows)
+{
+	const json_t *list = top_model_rows(m);
+	const char *note = m->list_notes[m->view];
+	bool accounts = m->view == TOP_VIEW_ACCOUNTS;
+
+	title_row(s, accounts
+			 ? " ACCOUNT                            REQUESTS      5XX  ABORTED"
+			   "      SENT UNDELIVERED"
+			 : " ROUTE                                      REQUESTS      5XX"
+			   "      P50      P99");
+	for (size_t i = 0; i < rows && m->first_row + i < json_array_size(list); i++) {
+		const json_t *r = json_array_get(list, m->first_row + i);
+
+		if (accounts)
+			draw_account(s, r);
+		else
+			draw_route(s, r);
+		end_row(s);
+	}
+	if (json_array_size(list) == 0 && rows > 0) {
+		put(s, OUT_DIM, "  %s", *note ? note : "none");
+		end_row(s);
+	}
+}
+
+static void
 draw_requests(struct screen *s, const struct top_model *m, unsigned rows)
 {
 	char title[64], age[32];
@@ -214,7 +266,8 @@ draw_events(struct screen *s, const struct top_model *m, unsigned rows)
 	}
 }
 
-static const char help_text[] = "j k, arrows   choose a worker\n"
+static const char help_text[] = "1 2 3         workers, accounts, routes\n"
+				"j k, arrows   choose a worker, move in a list\n"
 				"t             its Python stacks; j k move in them\n"
 				"r             reload the application (asks)\n"
 				"p             hold the screen as it is, or let it go on\n"
@@ -247,8 +300,9 @@ draw_pane(struct screen *s, const struct top_model *m, unsigned until)
 static void
 draw_last(struct screen *s, const struct top_model *m)
 {
-	static const char *const keys[][2] = {{"q", "quit"}, {"j k", "choose"},
-	    {"t", "trace"}, {"r", "reload"}, {"p", "hold"}, {"?", "help"}};
+	static const char *const keys[][2] = {{"q", "quit"}, {"1 2 3", "views"},
+	    {"j k", "choose"}, {"t", "trace"}, {"r", "reload"}, {"p", "hold"},
+	    {"?", "help"}};
 
 	if (*m->question != '\0') {
 		put(s, OUT_YELLOW, " %s [y/n]", m->question);
@@ -267,7 +321,9 @@ draw_last(struct screen *s, const struct top_model *m)
 static void
 share_rows(const struct top_model *m, unsigned rest, unsigned *workers, unsigned *requests)
 {
-	unsigned n = (unsigned)MAX(m->n_workers, (size_t)1), r;
+	size_t lines =
+	    m->view == TOP_VIEW_WORKERS ? m->n_workers : json_array_size(top_model_rows(m));
+	unsigned n = (unsigned)MAX(lines, (size_t)1), r;
 	unsigned most = rest > LOWER_LEAST + 1 ? rest - LOWER_LEAST : MIN(rest, 1u);
 
 	*workers = MIN(n, most);
@@ -290,7 +346,10 @@ top_screen_draw(const struct top_model *m, unsigned width, unsigned height, size
 	s.height = height > 0 ? height - 1 : 0; /* the last row is kept for the keys */
 	draw_head(&s, m);
 	draw_rates(&s, m);
-	draw_workers(&s, m, workers);
+	if (m->view == TOP_VIEW_WORKERS)
+		draw_workers(&s, m, workers);
+	else
+		draw_list(&s, m, workers);
 	fill_to(&s, 3 + workers);
 	if (m->pane != TOP_PANE_NONE) {
 		draw_pane(&s, m, s.height);

@@ -176,6 +176,38 @@ def test_view_and_keys(tmp_path, screen):
         top.see("back-42")
 
 
+def test_accounts_and_routes(tmp_path, screen):
+    accounts = [{"account": f"acme-{n}\033[2J", "requests": 7, "err5xx": 1, "aborted": 2,
+                 "out_body": 2048, "out_undelivered": 5} for n in range(60)]  # fmt: skip
+    routes = [{"route": "/item/<int:n>", "requests": 41, "errors": 3, "p50_us": 812.0,
+               "p99_us": 22000.0}]  # fmt: skip
+
+    def refuse(session, params):
+        raise Refused(-32001, "permission_denied", "no", role="observer", needs="operator")
+
+    lists = {"accounts.list": {"accounts": accounts}, "routes.list": {"routes": routes}}
+    with FakeCtl(tmp_path / "c.sock", Instance().methods() | lists) as fake:
+        top = screen(SHOALCTL, "-s", fake.path, "top", "-d", "0.2")
+        top.see("RESTARTS")
+        assert fake.called("accounts.list") == fake.called("routes.list") == []
+        top.type("2")
+        top.see("UNDELIVERED", "acme-0\\x1b[2J", "2.0K", "IN FLIGHT", absent=["RESTARTS"])
+        top.type("j")
+        top.see("acme-1\\x1b", absent=["acme-0\\x1b"])
+        top.type("3")
+        top.see("/item/<int:n>", "812us", "22.0ms", absent=["acme-"])
+        top.type("1")
+        top.see("RESTARTS", absent=["/item/"])
+    methods = Instance().methods() | lists | {"accounts.list": refuse}
+    with FakeCtl(tmp_path / "d.sock", methods) as fake:
+        top.type("q")
+        top.see("prompt>", absent=["IN FLIGHT"])
+        top.type(f"{SHOALCTL} -s {fake.path} top", "Enter")
+        top.see("RESTARTS")
+        top.type("2")
+        top.see("shown to the role operator and above")
+
+
 def test_resize(tmp_path, screen):
     with FakeCtl(tmp_path / "c.sock", Instance(workers=64).methods()) as fake:
         top = screen(SHOALCTL, "-s", fake.path, "top", width=80, height=24)

@@ -95,6 +95,25 @@ make_model(unsigned workers, const char *text)
 	return m;
 }
 
+/* The replies that fill the other two tables. */
+static void
+add_lists(struct top_model *m, unsigned rows)
+{
+	json_t *accounts = json_array(), *routes = json_array(), *r;
+
+	for (unsigned i = 0; i < rows; i++) {
+		json_array_append_new(
+		    accounts, json_pack("{s:s, s:f}", "account", "\033[2J\302\2331m\t漢字",
+				  "requests", 1e15));
+		json_array_append_new(routes,
+		    json_pack("{s:s, s:s}", "route", "\033[2J\r\n漢字", "errors", "none"));
+	}
+	r = json_pack("{s:o, s:o}", "accounts", accounts, "routes", routes);
+	top_model_list(m, TOP_VIEW_ACCOUNTS, r, "");
+	top_model_list(m, TOP_VIEW_ROUTES, rows == 1 ? NULL : r, HOSTILE);
+	json_decref(r);
+}
+
 static void
 draw(const struct top_model *m, unsigned width, unsigned height, struct frame *f)
 {
@@ -123,10 +142,12 @@ test_every_size(void **state)
 	for (size_t i = 0; i < ARRAY_LEN(workers); i++) {
 		struct top_model *m = make_model(workers[i], HOSTILE);
 
+		add_lists(m, workers[i]);
 		m->colour = i % 2 == 0;
 		for (size_t w = 0; w < ARRAY_LEN(widths); w++)
 			for (size_t h = 0; h < ARRAY_LEN(heights); h++)
 				for (unsigned pane = 0; pane < 3; pane++) {
+					m->view = (enum top_view)((pane + w) % TOP_VIEWS);
 					free(m->text);
 					m->text = strdup(HOSTILE "\n\n" HOSTILE);
 					m->pane = (enum top_pane)pane;
