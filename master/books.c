@@ -11,6 +11,7 @@
 #include <event2/event.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <signal.h>
 #include <stdio.h>
 #include <sys/file.h>
 #include <sys/stat.h>
@@ -20,8 +21,9 @@
 #define GRACE_MS 15000 /* of its last flush, on a disk that is slow */
 /* Much longer than the slowest flush and query: a new one has to begin from the start. */
 #define SILENCE_MS 120000
-/* A ledger whose master was killed flushes once more before it lets go of the database. */
-#define LOCK_TRIES 30
+/* A ledger whose master was killed flushes once more before it lets go of the database. On
+ * a slow disk that takes long: then serving begins, and the books wait for it. */
+#define LOCK_TRIES 10
 #define LOCK_PAUSE_NS 100000000
 
 struct books {
@@ -138,6 +140,22 @@ refuse_other(int fd, const char *path, struct err *e)
 	    path, owner[0] ? ", master pid " : "", owner);
 }
 
+/* The lock is held by the ledger of a master that is no more. */
+static bool
+owner_is_gone(const struct books *b)
+{
+	char path[PATH_MAX + 8], owner[32] = "";
+	AUTO_FD int fd = -1;
+	long pid;
+
+	snprintf(path, sizeof(path), "%s.lock", b->database);
+	fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	if (fd < 0 || read(fd, owner, sizeof(owner) - 1) <= 0)
+		return false;
+	pid = strtol(owner, NULL, 10);
+	return pid > 0 && pid <= INT_MAX && kill((pid_t)pid, 0) < 0 && errno == ESRCH;
+}
+
 /* 0 also when the disk does not let us: then counting goes on in memory, and each start of
  * the ledger tries again. */
 static int
@@ -175,8 +193,11 @@ on_start(void *ctx, int fds[SIDECAR_FDS_MAX])
 	struct books *b = ctx;
 	struct err e;
 
-	if (b->lock_fd < 0 && take_lock(b, 1, &e) < 0)
-		log_error("ledger", "database in use", "reason=\"%s\"", e.text);
+	/* Two would count the same twice. */
+	if (b->lock_fd < 0 && take_lock(b, 1, &e) < 0) {
+		log_warn("ledger", "database in use", "reason=\"%s\"", e.text);
+		return SIDECAR_NOT_NOW;
+	}
 	fds[0] = b->lock_fd;
 	return b->lock_fd < 0 ? 0 : 1;
 }
@@ -353,7 +374,9 @@ books_open(struct books **out, struct master *m, struct err *e)
 		return err_set(e, "--ledger %s is a directory; name a file", b->database);
 	if (name_dir(b->database, b->dir, sizeof(b->dir)) < 0)
 		return err_set(e, "the path of the accounts' directory is too long");
-	if (take_lock(b, LOCK_TRIES, e) < 0 || make_dir(b, e) < 0 || open_quotas(b, e) < 0)
+	if (take_lock(b, LOCK_TRIES, e) < 0 && !owner_is_gone(b))
+		return -1;
+	if (make_dir(b, e) < 0 || open_quotas(b, e) < 0)
 		return -1;
 	return start(b, e);
 }

@@ -202,6 +202,10 @@ start(struct sidecar *s)
 
 	s->ready = false;
 	s->born_ms = clock_ms();
+	if (n == SIDECAR_NOT_NOW) {
+		wait_for_next(s, "it cannot be started now");
+		return;
+	}
 	s->pid = sidecar_wire_start(&s->wire, &s->setup, fds, n, &e);
 	if (s->pid <= 0) {
 		wait_for_next(s, e.text);

@@ -17,6 +17,7 @@
 #define SIDECAR_FD 3       /* the stream, in the helper */
 #define SIDECAR_FIRST_FD 4 /* what on_start gave, in its order */
 #define SIDECAR_FDS_MAX 8
+#define SIDECAR_NOT_NOW SIZE_MAX
 #define SIDECAR_LINE_MAX (8u << 20) /* from the helper */
 #define SIDECAR_OUT_MAX (4u << 20)  /* not yet taken by it */
 #define SIDECAR_REQUESTS_MAX 256    /* unanswered */
@@ -38,7 +39,7 @@ struct sidecar_setup {
 	int64_t silence_ms; /* longest it owes answers and says nothing, then SIGKILL */
 	void *ctx;
 	/* Before each start: more descriptors for the helper (they stay the caller's).
-	 * Returns how many. */
+	 * Returns how many; SIDECAR_NOT_NOW: it is tried again later. */
 	size_t (*on_start)(void *ctx, int fds[SIDECAR_FDS_MAX]);
 	/* Behind each start: its configuration, a new reference. */
 	json_t *(*on_config)(void *ctx);

@@ -81,6 +81,9 @@ class Service:
                  timeout * SLOW, f"full strength\n{self.log[-3000:]}", step=0.05)
         return self
 
+    def connect(self):
+        return socket.create_connection(self.address)
+
     def call(self, method, /, **params):
         with Control(self.socket) as control:
             return control.call(method, **params)
