@@ -17,6 +17,7 @@ import idle
 import instructions
 import loggers
 import mold
+import own_metrics
 import report
 from measure import run_wrk, wrk_command, wrong_answer
 from peers import LOG, PEERS, QUICK, ROOT, WORK, Server, install, machine
@@ -41,6 +42,7 @@ def arguments():
     parser.add_argument("--mold", action="store_true", help="what preloading saves")
     parser.add_argument("--instructions", action="store_true", help="instructions per request")
     parser.add_argument("--accounts", action="store_true", help="cost of counting per account")
+    parser.add_argument("--own-metrics", action="store_true", help="cost of shoal.metrics")
     parser.add_argument("--markdown", metavar="FILE", type=Path, help="rewrite FILE's tables")
     parser.add_argument("--list", action="store_true", help="list servers and workloads")
     chosen = parser.parse_args()
@@ -145,6 +147,10 @@ def main():
     chosen = arguments()
     if chosen.accounts:
         finish(chosen, "bench:accounts", accounts.run(say))
+        return
+    if chosen.own_metrics:
+        WORK.mkdir(parents=True, exist_ok=True)
+        finish(chosen, "bench:own-metrics", own_metrics.run(say))
         return
     if chosen.list:
         print("servers:  ", ", ".join(peer.name for peer in PEERS))
