@@ -57,7 +57,8 @@ put(unsigned worker, enum metric_kind kind, enum metric_mode mode, const char *n
 
 	s.n_labels = value != NULL;
 	assert_true(metric_put_text(t, head, value ? n : n - 2, &s.head));
-	at = metric_add(t, &s, (struct str){value, value != NULL ? strlen(value) + 1 : 0});
+	at = metric_add(
+	    t, &s, value != NULL ? (struct str){value, strlen(value) + 1} : STR(""));
 	assert_true(at >= 0);
 	metric_cell_set(
 	    &t->series[at].cell[kind == METRIC_HISTOGRAM ? METRIC_CELL_SUM : 0], number);
