@@ -298,9 +298,9 @@ on_end(struct bufferevent *bev, short what, void *arg)
 {
 	struct http *h = arg;
 
-	/* Who has said all may still listen. */
-	if ((what & BEV_EVENT_EOF) && h->stream == NULL && !h->eof &&
-	    (h->busy || evbuffer_get_length(bufferevent_get_output(bev)) > 0)) {
+	/* Who has said all may still listen; not who failed: both may come at once. */
+	if ((what & BEV_EVENT_EOF) && !(what & BEV_EVENT_ERROR) && h->stream == NULL &&
+	    !h->eof && (h->busy || evbuffer_get_length(bufferevent_get_output(bev)) > 0)) {
 		h->eof = h->ending = true;
 		return;
 	}
