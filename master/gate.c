@@ -61,7 +61,8 @@ make_own_session(struct gate *g, enum ctl_role role)
 	    .gid = g->privs.gid,
 	    .pid = getpid(),
 	    .comm = GATEWAY_NAME,
-	    .role = role};
+	    .role = role,
+	    .anonymous = role == CTL_OBSERVER};
 
 	return make_session(g, &peer, true);
 }

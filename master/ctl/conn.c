@@ -156,6 +156,12 @@ is_over(const struct ctl_conn *conn)
 	       ctl_conn_pending(conn) == 0 && conn->in_used == conn->in_n;
 }
 
+static unsigned *
+counter(struct ctl *c, bool attached)
+{
+	return attached ? &c->n_attached : &c->n_conns;
+}
+
 void
 ctl_conn_destroy(struct ctl_conn *conn)
 {
@@ -165,7 +171,7 @@ ctl_conn_destroy(struct ctl_conn *conn)
 	while (*at != conn)
 		at = &(*at)->next;
 	*at = conn->next;
-	conn->ctl->n_conns--;
+	*counter(conn->ctl, conn->attached) -= 1;
 	conn->broken = true;
 	ctl_calls_forget(conn->ctl, conn);
 	ctl_subs_finish(conn);
@@ -314,7 +320,7 @@ refuse(int fd, const char *why)
 }
 
 static struct ctl_conn *
-adopt(struct ctl *c, int fd, const struct ctl_peer *peer)
+adopt(struct ctl *c, int fd, const struct ctl_peer *peer, bool attached)
 {
 	struct ctl_conn *conn = calloc(1, sizeof(*conn));
 
@@ -331,7 +337,8 @@ adopt(struct ctl *c, int fd, const struct ctl_peer *peer)
 	conn->again = evtimer_new(c->master->base, on_read, conn);
 	conn->next = c->conns;
 	c->conns = conn;
-	c->n_conns++;
+	conn->attached = attached;
+	*counter(c, attached) += 1;
 	if (conn->on_read == NULL || conn->on_write == NULL || conn->again == NULL ||
 	    event_add(conn->on_read, NULL) < 0)
 		conn->broken = true; /* the tick frees it */
@@ -343,8 +350,8 @@ ctl_attach(struct ctl *c, int fd, const struct ctl_peer *peer, bool lasting)
 {
 	struct ctl_conn *conn = NULL;
 
-	if (c->n_conns < CTL_CONNS_MAX)
-		conn = adopt(c, fd, peer);
+	if (lasting || c->n_attached < CTL_ATTACHED_MAX)
+		conn = adopt(c, fd, peer, true);
 	else
 		close(fd);
 	if (conn == NULL)
@@ -373,6 +380,6 @@ ctl_conn_accept(struct ctl *c)
 		if (why != NULL)
 			refuse(fd, why);
 		else
-			adopt(c, fd, &peer);
+			adopt(c, fd, &peer, false);
 	}
 }

@@ -40,6 +40,7 @@ struct ctl_peer {
 	size_t n_groups;
 	char comm[32];
 	enum ctl_role role; /* at the time of the call */
+	bool anonymous;     /* anybody who reaches a port: no account is shown to it */
 };
 
 /* Takes fd over, also on failure: a client the master itself made, with the role in `peer`.

@@ -11,6 +11,10 @@
 #define ROUND_BYTES 65536
 #define FRAME_HEAD 4
 
+static const char unknown_dialect[] =
+    "HTTP/1.1 501 Not Implemented\r\nContent-Type: text/plain\r\nContent-Length: 63\r\n"
+    "Connection: close\r\n\r\nThis is shoal's control socket: it speaks JSON-RPC and "
+    "HTTP/1.\n";
 static const char http_no_answer[] =
     "HTTP/1.1 503 Service Unavailable\r\nContent-Type: text/plain\r\n"
     "Content-Length: 29\r\nConnection: close\r\n\r\nThe gateway does not answer.\n";
@@ -120,7 +124,15 @@ next_frame(struct ctl_conn *conn)
 	return 1;
 }
 
-/* HTTP, most likely: the gateway's business, which gets its own copy of the connection. */
+static void
+refuse_dialect(struct ctl_conn *conn, const char *answer)
+{
+	conn->dialect = CTL_JSON;
+	ctl_conn_send(conn, answer, strlen(answer));
+	ctl_conn_end(conn);
+}
+
+/* HTTP is the gateway's business, which gets its own copy of the connection. */
 static void
 hand_over(struct ctl_conn *conn)
 {
@@ -133,22 +145,48 @@ hand_over(struct ctl_conn *conn)
 	}
 	if (ctl_may_log(conn->ctl))
 		log_warn("control", "HTTP client not served", "reason=\"%s\"", e.text);
-	conn->dialect = CTL_JSON;
-	ctl_conn_send(conn, http_no_answer, sizeof(http_no_answer) - 1);
-	ctl_conn_end(conn);
+	refuse_dialect(conn, http_no_answer);
 }
 
-static void
+/* Whether it begins as requests do: 1, 0 when more is needed to tell, or -1. */
+static int
+looks_like_http(const char *p, size_t n)
+{
+	static const char *const verbs[] = {
+	    "GET ", "HEAD ", "POST ", "PUT ", "PATCH ", "DELETE ", "OPTIONS "};
+
+	for (size_t i = 0; i < ARRAY_LEN(verbs); i++) {
+		size_t whole = strlen(verbs[i]);
+
+		if (memcmp(p, verbs[i], MIN(n, whole)) == 0)
+			return n >= whole;
+	}
+	return -1;
+}
+
+/* false: more bytes are needed. */
+static bool
 choose_dialect(struct ctl_conn *conn)
 {
-	char first = conn->in[conn->in_used];
+	const char *at = conn->in + conn->in_used;
+	int http;
 
-	if (first == '\0')
+	if (*at == '\0') {
 		conn->dialect = CTL_GUNICORN;
-	else if (strchr("{ \t\r\n", first) != NULL)
+		return true;
+	}
+	if (strchr("{ \t\r\n", *at) != NULL) {
 		conn->dialect = CTL_JSON;
-	else
+		return true;
+	}
+	http = looks_like_http(at, conn->in_n - conn->in_used);
+	if (http == 0 && !conn->eof)
+		return false;
+	if (http > 0)
 		hand_over(conn);
+	else
+		refuse_dialect(conn, unknown_dialect);
+	return true;
 }
 
 bool
@@ -170,10 +208,12 @@ ctl_input_take(struct ctl_conn *conn)
 		}
 		if (i >= ROUND_REQUESTS || conn->in_used - begin >= ROUND_BYTES)
 			return true;
-		if (conn->dialect == CTL_UNKNOWN)
-			choose_dialect(conn);
-		else if (!(conn->dialect == CTL_JSON ? next_line : next_frame)(conn))
+		if (conn->dialect == CTL_UNKNOWN) {
+			if (!choose_dialect(conn))
+				break;
+		} else if (!(conn->dialect == CTL_JSON ? next_line : next_frame)(conn)) {
 			break;
+		}
 		if (conn->broken)
 			return false;
 	}

@@ -113,6 +113,13 @@ ctl_accounting_query(struct ctl_call *call)
 	const json_t *asked = json_object_get(params, "accounts");
 	json_t *allowed;
 
+	if (call->peer.anonymous) {
+		json_decref(params);
+		return ctl_fail(call, CTL_E_PERMISSION_DENIED,
+		    json_pack("{s:s}", "needs", "operator"),
+		    "accounts are shown on the control socket, or to the bearer of the "
+		    "token");
+	}
 	if (accounts == NULL)
 		return ask(call, params);
 	allowed = split(accounts);

@@ -11,6 +11,7 @@
 /* Microseconds of Unix time need sixteen digits; seventeen make 0.2 look odd. */
 #define CTL_DUMP (JSON_COMPACT | JSON_REAL_PRECISION(16))
 #define CTL_CONNS_MAX 64
+#define CTL_ATTACHED_MAX 32 /* beside them: clients of the gateway, and its own */
 #define CTL_CONNS_RESERVED 8 /* of them for uid 0 and our own */
 #define CTL_SUBS_MAX 8       /* of one connection */
 #define CTL_OUT_HIGH (1 << 20)
@@ -91,6 +92,7 @@ struct ctl_conn {
 	struct ctl_sub *subs; /* owned list */
 	unsigned n_subs;
 	bool paused;  /* enough is in flight, or in its output: the rest stays unread */
+	bool attached; /* made by ctl_attach() */
 	bool lasting; /* not ended for its silence */
 	bool eof;     /* it sends no more, but may still read */
 	bool closing; /* nothing more is read as requests */
@@ -178,7 +180,8 @@ struct ctl {
 	struct event *on_tick;   /* owned; every second */
 	struct ctl_roles roles;
 	struct ctl_conn *conns; /* owned list */
-	unsigned n_conns;
+	unsigned n_conns;    /* without those attached */
+	unsigned n_attached;
 	struct ctl_call *waiting; /* owned list: deferred calls */
 	struct ctl_logtap logtap;
 	json_int_t last_sub;

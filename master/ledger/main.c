@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -78,6 +79,8 @@ main(int argc, char **argv)
 	/* A terminal's and a service manager's signals reach the whole group; the last
 	 * worker has to be gone before the last flush, and the master says when. */
 	signal(SIGINT, SIG_IGN);
+	/* Who used how much is nobody else's business. */
+	umask(077);
 	signal(SIGTERM, SIG_IGN);
 	signal(SIGHUP, SIG_IGN);
 	signal(SIGQUIT, SIG_IGN);

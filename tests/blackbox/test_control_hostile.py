@@ -6,6 +6,7 @@ SPDX-License-Identifier: MIT
 import json
 import multiprocessing
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -318,14 +319,37 @@ def test_the_reason_arrives_before_the_end(path):
 ], ids=["GET", "POST", "HEAD", "HTTP2", "TLS", "SSH", "array", "letter", "string", "BOM", "one",
         "high bytes", "number"])
 def test_no_dialect_of_ours(path, sent):
-    """One whole HTTP answer, whatever it was, and the end."""
+    """One whole HTTP answer, whatever it was, and the end; requests get the gateway's."""
     with Control(path) as c:
         c.send(sent)
+        c.sock.shutdown(socket.SHUT_WR)
         head, _, body = c.rest().partition(b"\r\n\r\n")
     lines = head.split(b"\r\n")
+    if sent.startswith((b"GET ", b"HEAD ", b"POST ")):
+        assert re.match(rb"HTTP/1\.1 [245]\d\d ", lines[0]), lines
+        return
     assert lines[0] == b"HTTP/1.1 501 Not Implemented"
     assert b"Connection: close" in lines and b"Content-Length: %d" % len(body) in lines
     assert body.count(b"\n") == 1 and b"JSON-RPC" in body
+
+
+def test_a_flood_of_http_leaves_room_for_others(path):
+    """Whoever asks the gateway takes no place of the clients that speak JSON-RPC."""
+    request = b"GET /v1/status HTTP/1.1\r\nHost: shoal\r\n\r\n"
+    crowd = []
+    for _ in range(48):
+        crowd.append(socket.socket(socket.AF_UNIX))
+        crowd[-1].settimeout(10)
+        crowd[-1].connect(str(path))
+        crowd[-1].sendall(request)
+    with Control(path) as c:
+        assert c.call("server.ping")
+    statuses = {one.recv(65536).split(b" ")[1] for one in crowd}
+    assert b"200" in statuses and statuses <= {b"200", b"503"}
+    for one in crowd:
+        one.close()
+    with Control(path) as c:
+        wait_for(lambda: c.call("server.status")["master"]["connections"] <= 2, 10 * SLOW)
 
 
 @pytest.mark.parametrize("frame, answer", [

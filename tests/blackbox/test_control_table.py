@@ -11,7 +11,9 @@ import pytest
 from control_client import Control, Failed
 from shoal_harness import ROOT
 
-EXAMPLE = re.compile(r'^EXAMPLE\((\w+), (NULL|"(?:[^"\\]|\\.)*"),\s*"((?:[^"\\]|\\.)*)"\)', re.M)
+# A C string may be written in pieces.
+PIECES = r'"(?:[^"\\]|\\.)*"(?:\s*"(?:[^"\\]|\\.)*")*'
+EXAMPLE = re.compile(rf"^EXAMPLE\((\w+),\s*(NULL|{PIECES}),\s*({PIECES})\)", re.M)
 ROLES = ["observer", "operator", "admin"]
 # A method whose parameters the table allows and that does nothing (its job is not there).
 MANY = list(range(1025))
@@ -25,11 +27,15 @@ workers.resume workers.kill workers.trace requests.inflight stats.get stats.sche
 stats.subscribe stats.history reload.check reload.start reload.rollback jobs.list
 jobs.get jobs.wait jobs.cancel logs.reopen logs.level logs.subscribe config.get
 config.check config.diff config.schema events.subscribe events.history unsubscribe
+accounts.list routes.list metrics.get stats.histogram metrics.accounts accounting.query
+accounting.status accounting.flush accounting.export accounting.adjust quota.set
+quota.unset quota.list quota.get
 """
 OPERATORS = """
 server.drain server.undrain workers.scale workers.recycle workers.pause workers.resume
 workers.trace requests.inflight reload.check reload.start reload.rollback jobs.cancel
 logs.reopen logs.level logs.subscribe config.get config.check config.diff
+accounts.list accounting.flush accounting.export quota.list quota.get
 """
 
 
@@ -166,7 +172,7 @@ def test_the_role_comes_before_the_parameters(path, methods, role):
 
 @pytest.mark.parametrize("name", [
     "", "server", "server.", ".ping", "server.ping ", "Server.Ping", "v2.ping",
-    "server.ping\n", "x" * 100000, "\u00e4.\u00f6", "quota.set", "workers.gc",
+    "server.ping\n", "x" * 100000, "\u00e4.\u00f6", "quota.sets", "workers.gc",
 ])
 def test_no_such_method(control, name):
     with pytest.raises(Failed) as e:
@@ -181,7 +187,8 @@ def test_every_method_of_this_version_is_there(methods):
     assert set(methods) == set(ALL.split())
     roles = {m: methods[m]["role"] for m in methods}
     assert [m for m, role in roles.items() if role == "admin"] == [
-        "server.stop", "server.upgrade", "workers.kill"]
+        "server.stop", "server.upgrade", "workers.kill",
+        "accounting.adjust", "quota.set", "quota.unset"]
     assert {m for m, role in roles.items() if role == "operator"} == set(OPERATORS.split())
 
 
@@ -189,7 +196,8 @@ def test_every_method_of_this_version_is_there(methods):
 
 
 def unquote(text):
-    return json.loads(f'"{text}"')
+    pieces = re.findall(r'"((?:[^"\\]|\\.)*)"', text)
+    return json.loads('"' + "".join(pieces) + '"')
 
 
 def examples():
@@ -197,7 +205,7 @@ def examples():
     found = EXAMPLE.findall(text)
     assert len(found) == text.count("\nEXAMPLE("), "an example this test cannot read"
     return {
-        ident: ({} if params == "NULL" else json.loads(unquote(params[1:-1])),
+        ident: ({} if params == "NULL" else json.loads(unquote(params)),
                 json.loads(unquote(result)))
         for ident, params, result in found
     }

@@ -223,11 +223,10 @@ def test_a_form_cannot_give_orders(gateway):
 
 @pytest.mark.parametrize("bytes_", [
     b"GET / HTTP/1.1\r\n\r\n",
-    b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",
     b"GET /" + b"x" * 70000,
     b"POST /rpc HTTP/1.1\r\nHost: a\r\nContent-Length: 99999999\r\n\r\n",
     b"GET / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\nContent-Length: 1\r\n\r\n",
-], ids=["no Host", "TLS", "endless target", "huge body", "two lengths"])
+], ids=["no Host", "endless target", "huge body", "two lengths"])
 def test_what_is_no_request_is_refused(gateway, bytes_):
     with socket.socket(socket.AF_UNIX) as sock:
         sock.settimeout(10)
@@ -300,3 +299,11 @@ def test_it_has_nobodys_rights_and_comes_back(gateway):
     wait_for(lambda: gateway.process() not in (None, pid), 10, "another gateway")
     assert wait_for(lambda: ask(gateway.tcp(), "GET", "/v1/status")[0] == 200, 10, "an answer")
     assert ask(gateway.unix(), "GET", "/v1/status")[0] == 200
+
+
+def test_who_only_reached_the_port_sees_no_account(gateway):
+    for target in ("/v1/accounting", "/v1/accounts"):
+        status, _, body = ask(gateway.tcp(), "GET", target)
+        assert status in (401, 403) and body["error"]["data"]["kind"] == "permission_denied"
+    bearer = {"Authorization": f"Bearer {TOKEN}"}
+    assert ask(gateway.tcp(), "GET", "/v1/accounts", None, bearer)[0] == 200
