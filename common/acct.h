@@ -142,6 +142,9 @@ NODISCARD int acct_begin(struct acct *a, struct err *e);
 /* The row of this key, a new one if need be; ACCT_ROW_OVERFLOW when there is none left,
  * ACCT_ROW_NONE for an empty key. The key is what acct_key_fold() gave. */
 uint32_t acct_row_find(struct acct *a, const char *key, size_t n);
+/* The same for an account that must not get lost among others, as it has a quota: an eighth
+ * of the rows is kept for these. */
+uint32_t acct_row_find_kept(struct acct *a, const char *key, size_t n);
 /* Whether the row (from an earlier acct_row_find) still belongs to this key. */
 bool acct_row_is(const struct acct *a, uint32_t row, const char *key, size_t n);
 /* While it is held, a row is not given to another account. Counted. */

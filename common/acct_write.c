@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <sys/mman.h>
 
+#define ACCT_KEPT_PART 8
 /* Rows looked at for one to recycle, each time one is missing. */
 #define SEARCH_ROWS 64
 /* After a search of all rows was in vain. */
@@ -101,8 +102,16 @@ is_recyclable(const struct acct *a, uint32_t row)
 	       get(&a->applied[row].seq) == get(&r->seq);
 }
 
+/* Rows that accounts may have that nobody keeps rows for. */
 static uint32_t
-recycle(struct acct *a)
+rows_for_all(const struct acct *a)
+{
+	return a->rows - a->rows / ACCT_KEPT_PART;
+}
+
+/* One of the first `end`. */
+static uint32_t
+recycle(struct acct *a, uint32_t end)
 {
 	struct acct_index *x = a->index;
 	const struct acct_row *r;
@@ -114,10 +123,12 @@ recycle(struct acct *a)
 		if (x->hand < ACCT_ROWS_RESERVED)
 			x->hand = ACCT_ROWS_RESERVED;
 		row = x->hand++;
-		if (x->hand >= a->rows) {
+		if (x->hand >= end) {
 			x->hand = 0;
 			x->vain_ns = a->now_ns;
 		}
+		if (row >= end)
+			continue;
 		if (!is_recyclable(a, row))
 			continue;
 		r = &a->row[row];
@@ -133,12 +144,13 @@ recycle(struct acct *a)
 }
 
 static uint32_t
-row_new(struct acct *a, uint64_t hash, const char *key, size_t n)
+row_new(struct acct *a, uint64_t hash, const char *key, size_t n, bool kept)
 {
+	const uint32_t most = kept ? a->rows : rows_for_all(a);
 	uint32_t used = acct_used(a), row = used;
 
-	if (used >= a->rows)
-		row = recycle(a);
+	if (used >= most)
+		row = recycle(a, MIN(used, most));
 	if (row == ACCT_ROW_OVERFLOW) {
 		set(&a->head->overflowed, get(&a->head->overflowed) + 1);
 		return row;
@@ -150,8 +162,8 @@ row_new(struct acct *a, uint64_t hash, const char *key, size_t n)
 	return row;
 }
 
-uint32_t
-acct_row_find(struct acct *a, const char *key, size_t n)
+static uint32_t
+row_find(struct acct *a, const char *key, size_t n, bool kept)
 {
 	uint64_t hash;
 	uint32_t at = 0, row;
@@ -162,7 +174,19 @@ acct_row_find(struct acct *a, const char *key, size_t n)
 	while ((row = acct_index_next(a->index, hash, &at)) != UINT32_MAX)
 		if (acct_row_is(a, row, key, n))
 			return row;
-	return row_new(a, hash, key, n);
+	return row_new(a, hash, key, n, kept);
+}
+
+uint32_t
+acct_row_find(struct acct *a, const char *key, size_t n)
+{
+	return row_find(a, key, n, false);
+}
+
+uint32_t
+acct_row_find_kept(struct acct *a, const char *key, size_t n)
+{
+	return row_find(a, key, n, true);
 }
 
 void

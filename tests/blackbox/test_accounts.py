@@ -95,14 +95,31 @@ def test_more_hosts_than_rows(accounts):
     totals = call(one.path, "stats.get")["totals"]
     assert one.sum("out_body") == totals["out_body"]
     assert one.sum("in_head") == totals["in_head"]
-    assert one.requests()["~overflow"] == 1000 - 13
-    assert call(one.path, "accounts.list")["overflowed"] == 1000 - 13
+    rows = 16 - 3 - 2  # without the three that always exist and those kept for quotas
+    assert one.requests()["~overflow"] == 1000 - rows
+    assert call(one.path, "accounts.list")["overflowed"] == 1000 - rows
 
     def told():
         return call(one.path, "events.history", types=["accounting.overflow"])["events"]
 
     wait_for(told)
     assert holds(lambda: len(told()) == 1, 2)
+
+
+def test_nobody_escapes_a_quota_by_filling_the_table(accounts, tmp_path):
+    one = accounts("--account-key", "header:X-Tenant", "--accounts-max", "16", "--ledger",
+                   tmp_path / "ledger.db", "--ledger-flush", "0.1", app="hello:application")
+    wait_for(lambda: call(one.path, "accounting.status")["ledger"] == "ok", 10)
+    call(one.path, "quota.set", account="vip", limit_bytes=1, action="deny")
+    for n in range(40):
+        one.ask("/", headers=[("X-Tenant", f"crowd-{n}")])
+    wait_for(lambda: one.requests().get("~overflow", 0) > 0, 10)
+
+    def denied():
+        return one.ask("/", headers=[("X-Tenant", "vip")])[0].status == 429
+
+    wait_for(denied, 10, "the quota")
+    assert "vip" in one.requests()
 
 
 def ask_until(address, stop, got):

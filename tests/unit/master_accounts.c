@@ -126,7 +126,7 @@ test_nonsense(void **state)
 
 	(void)state;
 	assert_int_equal(accounts_open(&all, NULL, false, NULL, &e), 0);
-	assert_int_equal(accounts_create(&all, &t, ACCOUNTS_KEPT + 100, id, &fd, &e), 0);
+	assert_int_equal(accounts_create(&all, &t, 2 * ACCOUNTS_KEPT, id, &fd, &e), 0);
 	writer = begin(fd);
 	serve(&writer, "acme", 5);
 	accounts_look(&all, &t);

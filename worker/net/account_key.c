@@ -3,6 +3,7 @@
  * SPDX-License-Identifier: MIT */
 #include "worker/net/account_key.h"
 
+#include "common/quota.h"
 #include "worker/net/req_io.h"
 
 #include <strings.h>
@@ -131,6 +132,17 @@ account_key_rule(const struct req *r, char to[ACCT_KEY_MAX])
 	}
 }
 
+static bool
+has_quota(const struct net *net, const char *key, size_t n)
+{
+	struct quota_view view;
+
+	if (net->quota == NULL)
+		return false;
+	quota_find(net->quota, key, n, &view);
+	return view.limit > 0;
+}
+
 /* The last request's row on this connection is mostly this one's, too. */
 static uint32_t
 row_of(struct req *r, const char *key, size_t n)
@@ -141,7 +153,8 @@ row_of(struct req *r, const char *key, size_t n)
 
 	if (c != NULL && c->account_row != 0 && acct_row_is(a, c->account_row, key, n))
 		return c->account_row;
-	row = acct_row_find(a, key, n);
+	row = has_quota(r->net, key, n) ? acct_row_find_kept(a, key, n)
+					: acct_row_find(a, key, n);
 	if (c != NULL)
 		c->account_row = row;
 	return row;
