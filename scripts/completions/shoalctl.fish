@@ -15,7 +15,7 @@ complete -c shoalctl -n '__fish_seen_subcommand_from top' -s d -l delay -x -d 't
 complete -c shoalctl -n __fish_use_subcommand -a workers -d 'the workers: state, requests, memory, restarts'
 complete -c shoalctl -n __fish_use_subcommand -a worker -d 'everything about one worker'
 complete -c shoalctl -n __fish_use_subcommand -a listeners -d 'the listening sockets and their queues'
-complete -c shoalctl -n __fish_use_subcommand -a accounts -d 'what accounts used since the start, the largest senders first'
+complete -c shoalctl -n __fish_use_subcommand -a accounts -d 'what accounts used since the start, by bytes'
 complete -c shoalctl -n '__fish_seen_subcommand_from accounts' -s n -l limit -x -d 'at most so many'
 complete -c shoalctl -n __fish_use_subcommand -a routes -d 'requests, errors and durations by route'
 complete -c shoalctl -n __fish_use_subcommand -a inflight -d 'requests being worked on, oldest first'

@@ -86,13 +86,14 @@ def test_descriptors_of_a_worker_are_exactly_the_heritage():
     try:
         with Master("-b", "127.0.0.1:0", "-b", "127.0.0.2:0", pass_fds=[extra]) as m:
             fds = procfs.descriptors(m.workers()[0])
-            assert sorted(fds) == list(range(12)), fds
+            assert sorted(fds) == list(range(14)), fds
             assert fds[3].startswith("socket:") and "shoal-heritage" in fds[4]
             assert "shoal-seg" in fds[5] and fds[6] == "/dev/null"
             assert fds[7] == fds[2] == str(m.stderr)
             assert "shoal-board" in fds[8]
             assert "shoal-trace" in fds[9]
-            assert fds[10].startswith("socket:") and fds[11].startswith("socket:")
+            assert "shoal-accounts" in fds[10] and fds[11] == "/dev/null"
+            assert fds[12].startswith("socket:") and fds[13].startswith("socket:")
     finally:
         os.close(extra)
 
