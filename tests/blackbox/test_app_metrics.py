@@ -81,6 +81,7 @@ def test_kill_takes_nothing_back(app):
     victims = one.worker_pids()
     for pid in victims:
         one.expect_log(r"worker died")
+        one.allow_log("request lost")
         os.kill(pid, signal.SIGKILL)
     wait_for(
         lambda: len(set(one.worker_pids()) - set(victims)) == 2, 10 * SLOW, "new workers"
@@ -110,6 +111,7 @@ def test_new_binary_takes_nothing_back(app):
     one = app()
     count(one, "north", 4)
     one.expect_log(r"worker died")
+    one.allow_log("request lost")
     os.kill(one.worker, signal.SIGKILL)
     wait_for(lambda: len(one.worker_pids()) == 1, 10 * SLOW, "a new worker")
     wait_for(lambda: one.ask("/?north").status == 200, 10 * SLOW, "an answer")

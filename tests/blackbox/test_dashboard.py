@@ -25,6 +25,8 @@ from fake_gateway import FakeGateway, account, worker
 from shoal_harness import ROOT, SLOW
 from waiting import wait_for
 
+pytestmark = pytest.mark.long
+
 EVIL = "<img src=x onerror='window.hit=1'><script>window.hit=1</script>"
 needs_browser = pytest.mark.skipif(
     browser.program() is None, reason="no Chromium (chromium-headless-shell) is installed")

@@ -17,6 +17,8 @@ from shoal_harness import ROOT, SLOW, Server
 from test_ledger import books  # noqa: F401
 from waiting import holds
 
+pytestmark = pytest.mark.long
+
 SHIP = ROOT / "scripts/ship-postgres"
 
 

@@ -89,10 +89,10 @@ def test_nothing_is_told_twice_or_lost(server, statsd):
     )
     for _ in range(10):
         assert one.ask("/").status == 200
+    statsd.wait("gunicorn.requests", 10)  # what a killed worker has not counted is lost
     one.expect_log("worker died")
     os.kill(one.worker_pids()[0], signal.SIGKILL)
     wait_for(lambda: len(one.worker_pids()) == 2, 10 * SLOW, "a new worker")
-    statsd.wait("gunicorn.requests", 10)
     one.signal(signal.SIGHUP)
     one.wait_log("reload done")
     for _ in range(5):
