@@ -222,3 +222,13 @@ totals_latency_count(const uint64_t counts[HIST_BUCKETS])
 		n = add(n, counts[i]);
 	return n;
 }
+
+json_t *
+totals_list_to_json(const uint64_t *counts, size_t n)
+{
+	json_t *list = json_array();
+
+	for (size_t i = 0; i < n; i++)
+		json_array_append_new(list, json_integer((json_int_t)counts[i]));
+	return list;
+}

@@ -5,6 +5,8 @@
 
 #include "common/seg.h"
 
+#include <jansson.h>
+
 /* A line of common/stats.def. */
 struct totals_field {
 	const char *name, *unit, *help;
@@ -72,3 +74,5 @@ void totals_take(
 const struct totals_worker *totals_of(const struct totals *t, const struct seg *s);
 /* How many requests a histogram holds. */
 uint64_t totals_latency_count(const uint64_t counts[HIST_BUCKETS]);
+/* Counts that fit JSON's numbers (as all of these do), in their order. */
+json_t *totals_list_to_json(const uint64_t *counts, size_t n);

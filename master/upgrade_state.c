@@ -117,16 +117,6 @@ slots_to_json(const struct fleet *f)
 }
 
 static json_t *
-counts_to_json(const uint64_t *counts, size_t n)
-{
-	json_t *list = json_array();
-
-	for (size_t i = 0; i < n; i++)
-		json_array_append_new(list, json_integer((json_int_t)counts[i]));
-	return list;
-}
-
-static json_t *
 durations_to_json(const struct totals_tallies *t)
 {
 	json_t *all = json_object();
@@ -136,8 +126,8 @@ durations_to_json(const struct totals_tallies *t)
 
 		json_object_set_new(all, totals_durations[i].name,
 		    json_pack("{s:o, s:o, s:I}", "buckets",
-			counts_to_json(d->bucket, HIST_BUCKETS), "classes",
-			counts_to_json(d->classes, HIST_CLASSES), "sum_us",
+			totals_list_to_json(d->bucket, HIST_BUCKETS), "classes",
+			totals_list_to_json(d->classes, HIST_CLASSES), "sum_us",
 			(json_int_t)d->sum_us));
 	}
 	return all;
@@ -154,9 +144,10 @@ totals_to_json(const struct totals *t)
 		    json_integer((json_int_t)t->dead.stats[i]));
 	return json_pack("{s:o, s:o, s:o, s:o, s:o, s:I}", "stats", stats, "durations",
 	    durations_to_json(&t->dead_tallies), "codes",
-	    counts_to_json(t->dead_tallies.codes, SEG_CODES), "accepted",
-	    counts_to_json(t->dead_tallies.accepted, SEG_LISTENERS), "logged",
-	    counts_to_json(t->dead_tallies.logged, LOG_LEVELS), "seq", (json_int_t)t->seq);
+	    totals_list_to_json(t->dead_tallies.codes, SEG_CODES), "accepted",
+	    totals_list_to_json(t->dead_tallies.accepted, SEG_LISTENERS), "logged",
+	    totals_list_to_json(t->dead_tallies.logged, LOG_LEVELS), "seq",
+	    (json_int_t)t->seq);
 }
 
 static json_t *

@@ -5,16 +5,6 @@
 #include "master/master.h"
 #include "master/minder.h"
 
-static json_t *
-counts_to_json(const uint64_t *counts, size_t n)
-{
-	json_t *list = json_array();
-
-	for (size_t i = 0; i < n; i++)
-		json_array_append_new(list, json_integer((json_int_t)counts[i]));
-	return list;
-}
-
 /* Without the empty ends: they are most of it. */
 static json_t *
 buckets_to_json(const struct totals_duration *d)
@@ -27,7 +17,7 @@ buckets_to_json(const struct totals_duration *d)
 		first++;
 	return json_pack("{s:i, s:i, s:o}", "schema", 4, "offset",
 	    HIST_FIRST_INDEX + (int)first, "counts",
-	    counts_to_json(d->bucket + first, end - first));
+	    totals_list_to_json(d->bucket + first, end - first));
 }
 
 int
