@@ -154,6 +154,17 @@ void
 minder_take(struct minder *m, struct totals_snapshot *out)
 {
 	totals_take(&m->totals, m->live, collect(m), out);
+	for (unsigned i = 0; i < LOG_LEVELS; i++)
+		out->tallies.logged[i] +=
+		    atomic_load_explicit(&m->logged[i], memory_order_relaxed);
+}
+
+void
+minder_fold_own(struct minder *m)
+{
+	for (unsigned i = 0; i < LOG_LEVELS; i++)
+		m->totals.dead_tallies.logged[i] +=
+		    atomic_exchange_explicit(&m->logged[i], 0, memory_order_relaxed);
 }
 
 json_t *
@@ -411,6 +422,7 @@ minder_open(struct minder **to, struct master *master, struct err *e)
 		return err_set(e, "out of memory");
 	m->ticked_ms = m->awake_ms = clock_ms();
 	crashes_init(&m->crashes);
+	log_set_counts(m->logged);
 	return 0;
 }
 
@@ -421,6 +433,7 @@ minder_close(struct minder *m)
 		return;
 	if (m->tick != NULL)
 		event_free(m->tick);
+	log_set_counts(NULL);
 	tracer_finish(&m->tracer);
 	checker_finish(&m->checker);
 	crashes_finish(&m->crashes);

@@ -24,6 +24,7 @@ struct minder {
 	struct master *master; /* borrowed */
 	struct event *tick;    /* owned */
 	struct totals totals;
+	_Atomic uint64_t logged[LOG_LEVELS]; /* the master's own lines of the error log */
 	struct metric_sums *metrics; /* owned; the application's */
 	struct routes routes;
 	struct history *history; /* owned */
@@ -56,8 +57,10 @@ void minder_tell_status(struct minder *m);
 void minder_look_at_accounts(struct minder *m);
 /* The sums of routes as of now. */
 void minder_look_at_routes(struct minder *m);
-/* The numbers of now. */
+/* The numbers of now, the master's own lines of the error log among them. */
 void minder_take(struct minder *m, struct totals_snapshot *out);
+/* Before the totals are handed on to another binary: the master's own lines go in. */
+void minder_fold_own(struct minder *m);
 /* The application's metrics of now: new reference. */
 json_t *minder_take_metrics(struct minder *m);
 /* {"slot","pid","generation","epoch"}: how every event names a worker. New reference. */

@@ -1,7 +1,6 @@
 /* The socket to a statsd server. SPDX-License-Identifier: MIT */
 #include "master/statsd.h"
 
-#include "common/log.h"
 #include "common/statsd_addr.h"
 #include "master/accept_queue.h"
 #include "master/master.h"
@@ -26,9 +25,6 @@ struct statsd {
 	char prefix[256];
 	const char *tags; /* borrowed of the configuration the master began with */
 };
-
-/* The master's own lines: workers have theirs in their segments. */
-static _Atomic uint64_t logged[LOG_LEVELS];
 
 static void
 on_full(void *ctx, const char *p, size_t n)
@@ -55,18 +51,13 @@ void
 statsd_send(struct statsd *s, const struct totals_snapshot *now)
 {
 	struct statsd_text text;
-	struct totals_snapshot all;
 	struct statsd_gauges g;
 
 	if (s == NULL)
 		return;
-	all = *now;
-	for (unsigned i = 0; i < LOG_LEVELS; i++)
-		all.tallies.logged[i] +=
-		    atomic_load_explicit(&logged[i], memory_order_relaxed);
 	/* The binary before has told what it had counted. */
 	if (!s->primed)
-		s->last = all;
+		s->last = *now;
 	s->primed = true;
 	g = (struct statsd_gauges){
 	    fleet_count_ready(&s->m->fleet), count_backlog(&s->m->listeners)};
@@ -75,7 +66,7 @@ statsd_send(struct statsd *s, const struct totals_snapshot *now)
 	text.on_full = on_full;
 	text.ctx = s;
 	text.n = 0;
-	statsd_write(&text, &s->last, &all, &g);
+	statsd_write(&text, &s->last, now, &g);
 }
 
 /* Once, when the master begins: the name server is waited for. */
@@ -143,7 +134,6 @@ statsd_open(struct statsd **out, struct master *m, struct err *e)
 	s->fd = socket(s->to.sa.sa_family, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (s->fd < 0)
 		return err_errno(e, "--statsd-host \"%.100s\": socket", c->statsd_host);
-	log_set_counts(logged);
 	return 0;
 }
 
@@ -158,7 +148,6 @@ statsd_close(struct statsd *s)
 		minder_take(s->m->minder, &last);
 		statsd_send(s, &last);
 	}
-	log_set_counts(NULL);
 	if (s->fd >= 0)
 		close(s->fd);
 	free(s);

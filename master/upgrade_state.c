@@ -183,9 +183,12 @@ int
 upgrade_state_write(const struct master *m, struct err *e)
 {
 	AUTO_FD int fd = memfd_create("shoal-upgrade", MFD_CLOEXEC);
-	json_t *state = state_to_json(m);
-	AUTO_FREE char *text = state ? json_dumps(state, JSON_COMPACT) : NULL;
+	AUTO_FREE char *text = NULL;
+	json_t *state;
 
+	minder_fold_own(m->minder);
+	state = state_to_json(m);
+	text = state ? json_dumps(state, JSON_COMPACT) : NULL;
 	json_decref(state);
 	if (text == NULL)
 		return err_set(e, "the state cannot be written as JSON");

@@ -10,39 +10,38 @@ static const struct row {
 } rows[] = {
 #define FAMILY(type, name, help) {#type, name, help, NULL},
 #define VALUE(doc, path, label) {NULL, NULL, NULL, label},
-#define WORKERS(member) {NULL, NULL, NULL, "worker"},
-#define WORKERS_US(member) {NULL, NULL, NULL, "worker"},
-#define LISTENERS(member) {NULL, NULL, NULL, "listener"},
-#define ACCOUNTS(member) {NULL, NULL, NULL, "account"},
-#define ROUTES(member) {NULL, NULL, NULL, "route"},
-#define ROUTE_DURATION(member) {NULL, NULL, NULL, "route"},
 #define MEMBERS(doc, path, label) {NULL, NULL, NULL, label},
-#define DURATION(name, label) {NULL, NULL, NULL, label},
+#define LIST(doc, path, value, labels) {NULL, NULL, NULL, labels},
+#define WORKERS(value) {NULL, NULL, NULL, "worker=slot"},
+#define HISTOGRAM(doc, path, labels) {NULL, NULL, NULL, labels},
+#define HISTOGRAMS(doc, path, labels) {NULL, NULL, NULL, labels},
 #include "master/gateway/metrics.def"
 #undef FAMILY
 #undef VALUE
-#undef WORKERS
-#undef WORKERS_US
-#undef LISTENERS
-#undef ACCOUNTS
-#undef ROUTES
-#undef ROUTE_DURATION
 #undef MEMBERS
-#undef DURATION
+#undef LIST
+#undef WORKERS
+#undef HISTOGRAM
+#undef HISTOGRAMS
 };
 
-/* "kind=\"head\"" or "worker": the name alone. */
+/* "kind=\"head\"", "worker=slot,reason=why" or "code": the names alone. */
 static void
-put_label(FILE *out, const char *label)
+put_labels(FILE *out, const char *labels)
 {
-	fprintf(out, "%.*s", (int)strcspn(label, "="), label);
+	while (*labels != '\0') {
+		fprintf(out, "%.*s", (int)strcspn(labels, "=,"), labels);
+		labels += strcspn(labels, ",");
+		if (*labels == ',')
+			fputs(", ", out), labels++;
+	}
 }
 
 void
 gen_metrics(FILE *out)
 {
 	fputs("<!-- Made by scripts/gen-docs from master/gateway/metrics.def; do not edit. "
-	      "-->\n\n# Metrics\n\n| name | type | label | meaning |\n"
+	      "-->\n\n# Metrics\n\n| name | type | labels | meaning |\n"
 	      "| --- | --- | --- | --- |\n",
 	    out);
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
@@ -52,7 +51,7 @@ gen_metrics(FILE *out)
 			continue;
 		fprintf(out, "| `%s%s` | %s | ", r->name,
 		    strcmp(r->type, "counter") == 0 ? "_total" : "", r->type);
-		put_label(out, rows[i + 1].label);
+		put_labels(out, rows[i + 1].label);
 		fprintf(out, " | %s |\n", r->help);
 	}
 }

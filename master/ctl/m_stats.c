@@ -1,5 +1,5 @@
-/* stats.get, stats.schema, stats.history, stats.subscribe, metrics.get: numbers out of
- * shared memory; reading changes nothing. SPDX-License-Identifier: MIT */
+/* stats.get, stats.schema, stats.history, stats.subscribe: numbers out of shared memory;
+ * reading changes nothing. SPDX-License-Identifier: MIT */
 #include "master/clock.h"
 #include "master/ctl/ctl.h"
 #include "master/ctl/facts.h"
@@ -138,12 +138,6 @@ ctl_stats_get(struct ctl_call *call)
 	struct want w = read_want(call);
 
 	return ctl_reply(call, make_stats(call->master, &w, true));
-}
-
-int
-ctl_metrics_get(struct ctl_call *call)
-{
-	return ctl_reply(call, minder_take_metrics(call->master->minder));
 }
 
 int

@@ -22,20 +22,17 @@ struct metrics {
 	time_t made; /* CLOCK_MONOTONIC seconds */
 };
 
-static const struct {
-	const char *method, *name; /* name: of a histogram */
-} questions[METRICS_DOCS] = {
-    [METRICS_DOC_status] = {"server.status", NULL},
-    [METRICS_DOC_stats] = {"stats.get", NULL},
-    [METRICS_DOC_workers] = {"workers.list", NULL},
-    [METRICS_DOC_listeners] = {"listeners.list", NULL},
-    [METRICS_DOC_accounts] = {"metrics.accounts", NULL},
-    [METRICS_DOC_ledger] = {"accounting.status", NULL},
-    [METRICS_DOC_own] = {"metrics.get", NULL},
-    [METRICS_DOC_routes] = {"routes.list", NULL},
-    [METRICS_DOC_request] = {"stats.histogram", "request"},
-    [METRICS_DOC_app] = {"stats.histogram", "app"},
-    [METRICS_DOC_ttfb] = {"stats.histogram", "ttfb"},
+static const char *const questions[METRICS_DOCS] = {
+    [METRICS_DOC_status] = "server.status",
+    [METRICS_DOC_stats] = "stats.get",
+    [METRICS_DOC_workers] = "workers.list",
+    [METRICS_DOC_listeners] = "listeners.list",
+    [METRICS_DOC_accounts] = "metrics.accounts",
+    [METRICS_DOC_ledger] = "accounting.status",
+    [METRICS_DOC_own] = "metrics.get",
+    [METRICS_DOC_routes] = "routes.list",
+    [METRICS_DOC_durations] = "metrics.durations",
+    [METRICS_DOC_server] = "metrics.server",
 };
 
 static time_t
@@ -96,11 +93,8 @@ ask_next(struct http *h)
 	struct scrape *s = h->work;
 
 	if (s->next < METRICS_DOCS) {
-		const char *name = questions[s->next].name;
-
 		h->asked = h->gateway->observer;
-		h->call = rpc_call(h->asked, questions[s->next].method,
-		    name ? json_pack("{s:s}", "name", name) : NULL, on_answer, h);
+		h->call = rpc_call(h->asked, questions[s->next], NULL, on_answer, h);
 		if (h->call == 0)
 			http_fail(h, CTL_E_OVERLOADED, "too many requests at once");
 		return;

@@ -3,55 +3,39 @@
 
 #include "master/gateway/metrics_own.h"
 
-enum source {
-	FROM_FAMILY,
-	FROM_VALUE,
-	FROM_WORKERS,
-	FROM_WORKERS_US,
-	FROM_LISTENERS,
-	FROM_ACCOUNTS,
-	FROM_ROUTES,
-	FROM_ROUTE_DURATION,
-	FROM_MEMBERS,
-	FROM_DURATION
-};
+struct out;
+struct row;
+
+typedef void put_fn(struct out *o, const struct row *r, json_t *doc);
+
+static put_fn put_family, put_value, put_members, put_list, put_serving, put_histogram,
+    put_histograms;
 
 struct row {
-	enum source source;
+	put_fn *put;
 	enum metrics_doc doc;
-	const char *a, *b; /* path and labels; of a family: name and help */
-	const char *type;  /* of a family */
+	const char *path;  /* in the document; of a family: its name */
+	const char *value; /* in an element of a list; of a family: its type */
+	const char *label; /* or labels; of a family: its help */
 };
 
 static const struct row rows[] = {
-#define FAMILY(type, name, help) {FROM_FAMILY, 0, name, help, #type},
-#define VALUE(doc, path, labels) {FROM_VALUE, METRICS_DOC_##doc, path, labels, NULL},
-#define WORKERS(member) {FROM_WORKERS, METRICS_DOC_workers, member, "worker", NULL},
-#define WORKERS_US(member) {FROM_WORKERS_US, METRICS_DOC_workers, member, "worker", NULL},
-#define LISTENERS(member) {FROM_LISTENERS, METRICS_DOC_listeners, member, "listener", NULL},
-#define ACCOUNTS(member) {FROM_ACCOUNTS, METRICS_DOC_accounts, member, "account", NULL},
-#define ROUTES(member) {FROM_ROUTES, METRICS_DOC_routes, member, "route", NULL},
-#define ROUTE_DURATION(member)                                                             \
-	{FROM_ROUTE_DURATION, METRICS_DOC_routes, member, "route", NULL},
-#define MEMBERS(doc, path, label) {FROM_MEMBERS, METRICS_DOC_##doc, path, label, NULL},
-#define DURATION(name, labels) {FROM_DURATION, 0, name, labels, NULL},
+#define FAMILY(type, name, help) {put_family, 0, name, #type, help},
+#define VALUE(doc, path, labels) {put_value, METRICS_DOC_##doc, path, NULL, labels},
+#define MEMBERS(doc, path, label) {put_members, METRICS_DOC_##doc, path, NULL, label},
+#define LIST(doc, path, value, labels) {put_list, METRICS_DOC_##doc, path, value, labels},
+#define WORKERS(value) {put_serving, METRICS_DOC_workers, "workers", value, "worker=slot"},
+#define HISTOGRAM(doc, path, labels) {put_histogram, METRICS_DOC_##doc, path, NULL, labels},
+#define HISTOGRAMS(doc, path, labels)                                                      \
+	{put_histograms, METRICS_DOC_##doc, path, NULL, labels},
 #include "master/gateway/metrics.def"
 #undef FAMILY
 #undef VALUE
-#undef WORKERS
-#undef WORKERS_US
-#undef LISTENERS
-#undef ACCOUNTS
-#undef ROUTES
-#undef ROUTE_DURATION
 #undef MEMBERS
-#undef DURATION
-};
-
-static const char *const histograms[METRICS_DOCS] = {
-    [METRICS_DOC_request] = "request",
-    [METRICS_DOC_app] = "app",
-    [METRICS_DOC_ttfb] = "ttfb",
+#undef LIST
+#undef WORKERS
+#undef HISTOGRAM
+#undef HISTOGRAMS
 };
 
 struct out {
@@ -102,7 +86,7 @@ metrics_put_label(FILE *f, const char *name, const char *value)
 static void
 put_name(struct out *o, const char *suffix, const char *labels)
 {
-	fprintf(o->file, "%s%s", o->family->a, suffix);
+	fprintf(o->file, "%s%s", o->family->path, suffix);
 	if (labels[0] != '\0')
 		fprintf(o->file, "{%s}", labels);
 	fputc(' ', o->file);
@@ -128,11 +112,12 @@ is_number(const json_t *v)
 static const char *
 suffix(const struct out *o)
 {
-	return strcmp(o->family->type, "counter") == 0 ? "_total" : "";
+	return strcmp(o->family->value, "counter") == 0 ? "_total" : "";
 }
 
+/* labels: without braces, may be "". */
 static void
-put_value(struct out *o, const json_t *v, const char *labels)
+put_sample(struct out *o, const char *labels, const json_t *v)
 {
 	if (!is_number(v))
 		return;
@@ -141,61 +126,9 @@ put_value(struct out *o, const json_t *v, const char *labels)
 }
 
 static void
-put_labelled(struct out *o, const char *label, const char *value, const json_t *v)
+put_value(struct out *o, const struct row *r, json_t *doc)
 {
-	if (!is_number(v))
-		return;
-	fprintf(o->file, "%s%s{", o->family->a, suffix(o));
-	metrics_put_label(o->file, label, value);
-	fputs("} ", o->file);
-	put_number(o, v);
-}
-
-static void
-put_worker(struct out *o, const struct row *r, const char *slot, const json_t *v)
-{
-	json_t *seconds = NULL;
-
-	if (r->source == FROM_WORKERS_US && json_is_number(v))
-		seconds = json_real(json_number_value(v) / 1e6);
-	put_labelled(o, r->b, slot, seconds ? seconds : v);
-	json_decref(seconds);
-}
-
-/* While one is replaced by another, the place is the serving one's. */
-static void
-put_workers(struct out *o, const struct row *r, json_t *doc)
-{
-	json_t *one;
-	char slot[16];
-	size_t i;
-
-	json_array_foreach(json_object_get(doc, "workers"), i, one)
-	{
-		const char *role = json_string_value(json_object_get(one, "role"));
-
-		if (role == NULL || strcmp(role, "serving") != 0)
-			continue;
-		snprintf(slot, sizeof(slot), "%lld",
-		    (long long)json_integer_value(json_object_get(one, "slot")));
-		put_worker(o, r, slot, json_object_get(one, r->a));
-	}
-}
-
-/* Each element of a list, by its name. */
-static void
-put_list(struct out *o, const struct row *r, const json_t *list, const char *name)
-{
-	json_t *one;
-	size_t i;
-
-	json_array_foreach(list, i, one)
-	{
-		const char *value = json_string_value(json_object_get(one, name));
-
-		if (value != NULL)
-			put_labelled(o, r->b, value, json_object_get(one, r->a));
-	}
+	put_sample(o, r->label, find(doc, r->path));
 }
 
 static void
@@ -204,79 +137,153 @@ put_members(struct out *o, const struct row *r, json_t *doc)
 	const char *key;
 	json_t *v;
 
-	json_object_foreach(find(doc, r->a), key, v) put_labelled(o, r->b, key, v);
+	json_object_foreach(find(doc, r->path), key, v)
+	{
+		char *labels = NULL;
+		size_t n;
+		FILE *f = open_memstream(&labels, &n);
+
+		if (f == NULL)
+			return;
+		metrics_put_label(f, r->label, key);
+		if (fclose(f) == 0)
+			put_sample(o, labels, v);
+		free(labels);
+	}
 }
 
-/* labels: of all its series. */
-static void
-put_histogram(struct out *o, const char *labels, json_t *classic, double sum_s)
+static bool
+put_label_of(FILE *f, const char *label, const json_t *v)
 {
-	json_t *bounds = json_object_get(classic, "bounds_s"), *v;
+	char number[24];
+
+	snprintf(number, sizeof(number), "%lld", (long long)json_integer_value(v));
+	if (!json_is_string(v) && !json_is_integer(v))
+		return false;
+	metrics_put_label(f, label, json_is_string(v) ? json_string_value(v) : number);
+	return true;
+}
+
+/* spec: "label=member,label=member"; the caller's text, NULL when a member is not there. */
+static char *
+make_labels(const char *spec, json_t *one)
+{
+	char *labels = NULL, label[32], member[32];
+	size_t n;
+	FILE *f = open_memstream(&labels, &n);
+	bool good = f != NULL;
+	int used = 0;
+
+	while (good && sscanf(spec, "%31[^=]=%31[^,]%n", label, member, &used) == 2) {
+		good = put_label_of(f, label, find(one, member));
+		spec += used;
+		if (*spec == ',') {
+			spec++;
+			fputc(',', f);
+		}
+	}
+	if (f != NULL && fclose(f) == 0 && good)
+		return labels;
+	free(labels);
+	return NULL;
+}
+
+static void
+put_element(struct out *o, const struct row *r, json_t *one)
+{
+	char *labels = make_labels(r->label, one);
+
+	if (labels != NULL)
+		put_sample(o, labels, find(one, r->value));
+	free(labels);
+}
+
+static void
+put_list(struct out *o, const struct row *r, json_t *doc)
+{
+	json_t *one;
+	size_t i;
+
+	json_array_foreach(find(doc, r->path), i, one) put_element(o, r, one);
+}
+
+/* While one is replaced by another, the place is the serving one's. */
+static void
+put_serving(struct out *o, const struct row *r, json_t *doc)
+{
+	json_t *one;
+	size_t i;
+
+	json_array_foreach(find(doc, r->path), i, one)
+	{
+		const char *role = json_string_value(json_object_get(one, "role"));
+
+		if (role != NULL && strcmp(role, "serving") == 0)
+			put_element(o, r, one);
+	}
+}
+
+/* One of {"classic":{"bounds_s","counts"},"sum_s"}. labels: of all its series. */
+static void
+put_classes(struct out *o, const char *labels, json_t *histogram)
+{
+	json_t *classic = json_object_get(histogram, "classic"), *v;
+	json_t *bounds = json_object_get(classic, "bounds_s");
+	json_t *counts = json_object_get(classic, "counts");
 	const char *comma = labels[0] == '\0' ? "" : ",";
 	json_int_t n = 0;
 	size_t i;
 
-	json_array_foreach(json_object_get(classic, "counts"), i, v)
+	if (!json_is_array(counts))
+		return;
+	json_array_foreach(counts, i, v)
 	{
 		n += json_integer_value(v);
 		if (i < json_array_size(bounds))
-			fprintf(o->file, "%s_bucket{%s%sle=\"%.15g\"} %lld\n", o->family->a,
-			    labels, comma, json_number_value(json_array_get(bounds, i)),
-			    (long long)n);
+			fprintf(o->file, "%s_bucket{%s%sle=\"%.15g\"} %lld\n",
+			    o->family->path, labels, comma,
+			    json_number_value(json_array_get(bounds, i)), (long long)n);
 	}
 	/* The count is the sum of the classes, so that the two never disagree. */
-	fprintf(o->file, "%s_bucket{%s%sle=\"+Inf\"} %lld\n", o->family->a, labels, comma,
-	    (long long)n);
+	fprintf(o->file, "%s_bucket{%s%sle=\"+Inf\"} %lld\n", o->family->path, labels,
+	    comma, (long long)n);
 	put_name(o, "_sum", labels);
-	fprintf(o->file, "%.15g\n", sum_s);
+	fprintf(o->file, "%.15g\n", json_number_value(json_object_get(histogram, "sum_s")));
 	put_name(o, "_count", labels);
 	fprintf(o->file, "%lld\n", (long long)n);
 }
 
 static void
-put_duration(struct out *o, const struct row *r, json_t *const docs[METRICS_DOCS])
+put_histogram(struct out *o, const struct row *r, json_t *doc)
 {
-	json_t *doc = NULL;
-
-	for (size_t i = 0; i < METRICS_DOCS; i++)
-		if (histograms[i] != NULL && strcmp(histograms[i], r->a) == 0)
-			doc = docs[i];
-	if (json_is_array(find(doc, "classic.counts")))
-		put_histogram(o, "", json_object_get(doc, "classic"),
-		    json_number_value(json_object_get(doc, "sum_s")));
+	put_classes(o, r->label, find(doc, r->path));
 }
 
 static void
-put_route_durations(struct out *o, const struct row *r, const json_t *routes)
+put_histograms(struct out *o, const struct row *r, json_t *doc)
 {
 	json_t *one;
 	size_t i;
 
-	json_array_foreach(routes, i, one)
+	json_array_foreach(find(doc, r->path), i, one)
 	{
-		const char *name = json_string_value(json_object_get(one, "route"));
-		char *labels = NULL;
-		size_t n;
-		FILE *f = name == NULL ? NULL : open_memstream(&labels, &n);
+		char *labels = make_labels(r->label, one);
 
-		if (f == NULL)
-			continue;
-		metrics_put_label(f, r->b, name);
-		if (fclose(f) == 0)
-			put_histogram(o, labels, json_object_get(one, r->a),
-			    json_number_value(json_object_get(one, "sum_s")));
+		if (labels != NULL)
+			put_classes(o, labels, one);
 		free(labels);
 	}
 }
 
 /* OpenMetrics names the family without _total. */
 static void
-put_family(struct out *o, const struct row *r)
+put_family(struct out *o, const struct row *r, json_t *doc)
 {
+	(void)doc;
 	o->family = r;
-	fprintf(o->file, "# HELP %s%s %s\n# TYPE %s%s %s\n", r->a,
-	    o->open_metrics ? "" : suffix(o), r->b, r->a, o->open_metrics ? "" : suffix(o),
-	    r->type);
+	fprintf(o->file, "# HELP %s%s %s\n# TYPE %s%s %s\n", r->path,
+	    o->open_metrics ? "" : suffix(o), r->label, r->path,
+	    o->open_metrics ? "" : suffix(o), r->value);
 }
 
 char *
@@ -289,41 +296,8 @@ metrics_text(json_t *const docs[METRICS_DOCS], bool open_metrics, size_t *n)
 
 	if (o.file == NULL)
 		return NULL;
-	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
-		const struct row *r = &rows[i];
-
-		switch (r->source) {
-		case FROM_FAMILY:
-			put_family(&o, r);
-			break;
-		case FROM_VALUE:
-			put_value(&o, find(docs[r->doc], r->a), r->b);
-			break;
-		case FROM_WORKERS:
-		case FROM_WORKERS_US:
-			put_workers(&o, r, docs[r->doc]);
-			break;
-		case FROM_LISTENERS:
-			put_list(&o, r, json_object_get(docs[r->doc], "listeners"), "name");
-			break;
-		case FROM_ACCOUNTS:
-			put_list(
-			    &o, r, json_object_get(docs[r->doc], "accounts"), "account");
-			break;
-		case FROM_ROUTES:
-			put_list(&o, r, json_object_get(docs[r->doc], "routes"), "route");
-			break;
-		case FROM_ROUTE_DURATION:
-			put_route_durations(&o, r, json_object_get(docs[r->doc], "routes"));
-			break;
-		case FROM_MEMBERS:
-			put_members(&o, r, docs[r->doc]);
-			break;
-		case FROM_DURATION:
-			put_duration(&o, r, docs);
-			break;
-		}
-	}
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++)
+		rows[i].put(&o, &rows[i], docs[rows[i].doc]);
 	metrics_own_put(o.file, docs[METRICS_DOC_own], open_metrics);
 	if (open_metrics)
 		fputs("# EOF\n", o.file);

@@ -15,9 +15,8 @@ enum metrics_doc {
 	METRICS_DOC_ledger,
 	METRICS_DOC_own, /* the application's */
 	METRICS_DOC_routes,
-	METRICS_DOC_request, /* histograms, by name */
-	METRICS_DOC_app,
-	METRICS_DOC_ttfb,
+	METRICS_DOC_durations,
+	METRICS_DOC_server, /* what the master counted itself */
 	METRICS_DOCS
 };
 

@@ -22,8 +22,9 @@ on_setup(void **state)
 	    "draining", "rss_bytes", 20, "slot", 1);
 	docs[METRICS_DOC_listeners] = json_pack(
 	    "{s:[{s:s,s:i}]}", "listeners", "name", "unix:/a\"b\\c\nd", "accepted", 9);
-	docs[METRICS_DOC_request] = json_pack("{s:f,s:{s:[f,f],s:[i,i,i]}}", "sum_s", 1.5,
-	    "classic", "bounds_s", 0.25, 1.0, "counts", 3, 0, 2);
+	docs[METRICS_DOC_durations] =
+	    json_pack("{s:{s:{s:f,s:{s:[f,f],s:[i,i,i]}}}}", "durations", "request",
+		"sum_s", 1.5, "classic", "bounds_s", 0.25, 1.0, "counts", 3, 0, 2);
 	docs[METRICS_DOC_own] = json_loads(
 	    "{\"bounds_s\":[0.25],\"families\":["
 	    "{\"name\":\"orders_total\",\"type\":\"counter\",\"help\":\"a\\\\b\","
