@@ -51,3 +51,15 @@ seg_close(struct seg *s)
 	if (s != NULL)
 		munmap(s, sizeof(*s));
 }
+
+struct topk_table
+seg_top(struct seg *s, enum top_by by)
+{
+	const struct topk_table tables[TOPS] = {
+	    [TOP_CLIENT] = {s->tops.entry[by], s->tops.client, TOP_CLIENT_MAX},
+	    [TOP_HOST] = {s->tops.entry[by], s->tops.host, TOP_HOST_MAX},
+	    [TOP_AGENT] = {s->tops.entry[by], s->tops.agent, TOP_AGENT_MAX},
+	};
+
+	return tables[by];
+}

@@ -9,6 +9,7 @@
 #include "common/hist.h"
 #include "common/log.h"
 #include "common/metric.h"
+#include "common/topk.h"
 
 #include <stdatomic.h>
 
@@ -51,6 +52,22 @@ struct seg_inflight {
 	char target[168]; /* path without query, cut; hostile bytes: escape when printing */
 };
 
+/* Who and what is asked for most: by the client's address, Host, User-Agent. */
+enum top_by { TOP_CLIENT, TOP_HOST, TOP_AGENT, TOPS };
+
+/* Longest keys, in bytes; what is longer is cut. */
+#define TOP_CLIENT_MAX 16
+#define TOP_HOST_MAX 96
+#define TOP_AGENT_MAX TOPK_KEY_MAX
+
+/* common/topk.h */
+struct seg_tops {
+	struct topk_entry entry[TOPS][TOPK_ENTRIES];
+	_Atomic uint64_t client[TOPK_ENTRIES * TOP_CLIENT_MAX / 8];
+	_Atomic uint64_t host[TOPK_ENTRIES * TOP_HOST_MAX / 8];
+	_Atomic uint64_t agent[TOPK_ENTRIES * TOP_AGENT_MAX / 8];
+};
+
 /* common/hist.h */
 struct seg_hist {
 	_Atomic uint64_t bucket[HIST_BUCKETS];
@@ -84,6 +101,7 @@ struct seg {
 	struct seg_inflight inflight[SEG_INFLIGHT];
 	struct metric_table metrics;             /* the application's own */
 	struct seg_route routes[SEG_ROUTES + 1]; /* the last: SEG_ROUTES_OTHER */
+	struct seg_tops tops;
 };
 
 /* The master's side: a new memfd of the right size (CLOEXEC), mapped. */
@@ -92,6 +110,8 @@ NODISCARD struct seg *seg_create(
 /* The worker's side: maps fd and checks magic and size. */
 NODISCARD struct seg *seg_open(int fd, struct err *e);
 void seg_close(struct seg *s);
+/* Borrowed from the segment. */
+struct topk_table seg_top(struct seg *s, enum top_by by);
 
 /* Single writer: a plain add in memory others may read. */
 static inline void

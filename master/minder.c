@@ -374,6 +374,7 @@ minder_on_gone(struct minder *m, struct proc *p, const char *cause)
 		metric_sums_fold(
 		    m->metrics, &(struct metric_source){&p->seg->metrics, p->gen->number});
 		routes_fold(&m->routes, p->seg);
+		top_fold(&m->top, p->seg);
 	}
 	json_object_set_new(data, "cause", json_string(cause));
 	json_object_set_new(data, "reason", json_string(proc_reason_name(p->reason)));
@@ -440,6 +441,7 @@ minder_close(struct minder *m)
 	totals_finish(&m->totals);
 	metric_sums_destroy(m->metrics);
 	routes_finish(&m->routes);
+	top_finish(&m->top);
 	history_destroy(m->history);
 	free(m->live);
 	free(m);

@@ -10,6 +10,7 @@
 #include "master/notify.h"
 #include "master/recycler.h"
 #include "master/routes.h"
+#include "master/top.h"
 #include "master/totals.h"
 #include "master/trace.h"
 
@@ -27,6 +28,7 @@ struct minder {
 	_Atomic uint64_t logged[LOG_LEVELS]; /* the master's own lines of the error log */
 	struct metric_sums *metrics; /* owned; the application's */
 	struct routes routes;
+	struct top top;
 	struct history *history; /* owned */
 	struct tracer tracer;
 	struct crashes crashes;

@@ -13,7 +13,7 @@
 
 /* Of this JSON, of the messages on the channels, of how signals are held back meanwhile:
  * one more with each change of any. */
-#define LAYOUT 6
+#define LAYOUT 7
 
 /* Workers of the old binary go on: what is shared with them must be the same. */
 static json_t *

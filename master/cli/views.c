@@ -206,3 +206,13 @@ static const struct out_column route_columns[] = {
 const struct out_view view_routes = {.rows = "routes",
     .empty = "no routes: the application sets none in environ[\"shoal.route\"]",
     COLUMNS(route_columns)};
+
+static const struct out_column busiest_columns[] = {
+    {"KEY", "key", VALUE_PLAIN},
+    {"REQUESTS", "requests", VALUE_PLAIN},
+    {"TOO MANY BY", "error", VALUE_PLAIN},
+    {"SENT", "sent_bytes", VALUE_BYTES},
+    {"5XX", "errors", VALUE_PLAIN},
+};
+const struct out_view view_busiest = {
+    .rows = "entries", .empty = "no requests", COLUMNS(busiest_columns)};

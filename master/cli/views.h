@@ -6,4 +6,4 @@
 
 extern const struct out_view view_status, view_workers, view_listeners, view_inflight,
     view_jobs, view_instances, view_errors, view_options, view_changes, view_ledger,
-    view_records, view_quotas, view_accounts, view_routes;
+    view_records, view_quotas, view_accounts, view_routes, view_busiest;

@@ -53,7 +53,7 @@ _shoalctl() {
 	done
 	local words
 	case $verb in
-	'') words='status top workers worker listeners accounts routes inflight stats history events health reload rollback jobs job wait cancel upgrade scale recycle pause resume kill trace drain undrain stop instances version whoami ping usage accounting quota logs reopen log-level config schema call --socket --instance --json --jsonl --quiet --timeout --help --version' ;;
+	'') words='status top workers worker listeners accounts routes busiest inflight stats history events health reload rollback jobs job wait cancel upgrade scale recycle pause resume kill trace drain undrain stop instances version whoami ping usage accounting quota logs reopen log-level config schema call --socket --instance --json --jsonl --quiet --timeout --help --version' ;;
 	status) words=' --help' ;;
 	top) words=' --delay --help' ;;
 	workers) words=' --help' ;;
@@ -61,6 +61,7 @@ _shoalctl() {
 	listeners) words=' --help' ;;
 	accounts) words=' --limit --help' ;;
 	routes) words=' --help' ;;
+	busiest) words=' client host agent --limit --help' ;;
 	inflight) words=' --slow --slot --limit --help' ;;
 	stats) words=' --watch --count --help' ;;
 	history) words=' --since --step --help' ;;

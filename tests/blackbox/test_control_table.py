@@ -27,7 +27,7 @@ workers.resume workers.kill workers.trace requests.inflight stats.get stats.sche
 stats.subscribe stats.history reload.check reload.start reload.rollback jobs.list
 jobs.get jobs.wait jobs.cancel logs.reopen logs.level logs.subscribe config.get
 config.check config.diff config.schema events.subscribe events.history unsubscribe
-accounts.list routes.list metrics.get metrics.durations metrics.server stats.histogram
+accounts.list routes.list top.list metrics.get metrics.durations metrics.server stats.histogram
 metrics.accounts accounting.query
 accounting.status accounting.flush accounting.export accounting.adjust quota.set
 quota.unset quota.list quota.get
@@ -36,7 +36,7 @@ OPERATORS = """
 server.drain server.undrain workers.scale workers.recycle workers.pause workers.resume
 workers.trace requests.inflight reload.check reload.start reload.rollback jobs.cancel
 logs.reopen logs.level logs.subscribe config.get config.check config.diff
-accounts.list accounting.flush accounting.export quota.list quota.get
+accounts.list top.list accounting.flush accounting.export quota.list quota.get
 """
 
 

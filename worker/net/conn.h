@@ -7,6 +7,7 @@
 #include "worker/net/delivery.h"
 #include "worker/net/net.h"
 #include "worker/net/pace.h"
+#include "worker/net/top.h"
 #include "worker/net/transport.h"
 
 enum conn_state {
@@ -46,6 +47,7 @@ struct conn {
 	struct timer timer;
 	struct delivery delivery;
 	struct pace pace;
+	struct top_memo top;
 	struct session session;
 	struct addr peer;
 	struct event ev_read, ev_write;

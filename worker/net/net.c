@@ -15,6 +15,7 @@
 #include "worker/net/listener.h"
 #include "worker/net/req_io.h"
 #include "worker/net/selfcheck.h"
+#include "worker/net/top.h"
 #include "worker/worker.h"
 
 #include <errno.h>
@@ -255,7 +256,7 @@ net_init(struct net *net, struct worker *w, const struct app_ops *ops, struct er
 	timers_configure(net);
 	limits_configure(net);
 	inflight_init(net);
-	if (account_init(net, e) < 0)
+	if (account_init(net, e) < 0 || top_init(net, e) < 0)
 		return -1;
 	if (forward_init(net->conf->forwarded_allow_ips, e) < 0)
 		return -1;

@@ -42,6 +42,7 @@ struct net {
 	struct acct *accounts;     /* borrowed; NULL: nothing is counted per account */
 	struct acct_rule account_rule;
 	struct routes routes;
+	struct topk top[TOPS];
 	const struct quota *quota; /* borrowed; NULL: there are none */
 	const struct app_ops *ops; /* borrowed */
 	struct event_base *base;

@@ -13,6 +13,7 @@
 #include "worker/net/inflight.h"
 #include "worker/net/listener.h"
 #include "worker/net/routes.h"
+#include "worker/net/top.h"
 
 #include <stdio.h>
 
@@ -255,6 +256,7 @@ req_end(struct req *r, enum req_outcome outcome)
 	atomic_store_explicit(&r->end_ns, net_now(net), memory_order_relaxed);
 	atomic_store(&r->outcome, (int)outcome);
 	account_end(r);
+	top_count(r);
 	req_hide_socket(r);
 	r->conn = NULL;
 	out_drop(r);
