@@ -368,13 +368,9 @@ logw_reopen(int access_fd, int error_fd)
 }
 
 uint64_t
-logw_dropped(void)
+logw_dropped(enum logw_stream stream)
 {
-	uint64_t n = 0;
-
-	for (int i = 0; i < LOGW_STREAMS; i++)
-		n += atomic_load_explicit(&dropped[i], memory_order_relaxed);
-	return n;
+	return atomic_load_explicit(&dropped[stream], memory_order_relaxed);
 }
 
 void

@@ -139,7 +139,8 @@ publish_gauges(struct net *net)
 	struct seg *seg = net->seg;
 
 	atomic_store_explicit(&net->seg->heartbeat_ns, net->now_ns, memory_order_relaxed);
-	stat_set(seg, STAT_log_dropped, logw_dropped());
+	stat_set(seg, STAT_access_log_dropped, logw_dropped(LOGW_ACCESS));
+	stat_set(seg, STAT_error_log_dropped, logw_dropped(LOGW_ERROR));
 	stat_set(seg, STAT_in_flight, net->n_reqs);
 	stat_set(seg, STAT_queued, count_queued(net));
 	if (app == NULL)
