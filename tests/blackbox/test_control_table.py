@@ -226,6 +226,27 @@ def fits(value, schema):
     return kind == "boolean" or schema["minimum"] <= value <= schema["maximum"]
 
 
+KINDS = {"object": dict, "array": list, "string": str, "integer": int, "boolean": bool,
+         "number": (int, float), "null": type(None)}
+
+
+def conforms(value, schema, where):
+    """Whether a result is what the schema says."""
+    kinds = schema.get("type", list(KINDS))
+    for kind in [kinds] if isinstance(kinds, str) else kinds:
+        if isinstance(value, KINDS[kind]) and (kind == "boolean") == isinstance(value, bool):
+            break
+    else:
+        raise AssertionError(f"{where} is {value!r}, and should be {kinds}")
+    for i, one in enumerate(value if "items" in schema else ()):
+        conforms(one, schema["items"], f"{where}[{i}]")
+    if "properties" in schema:
+        assert set(schema["required"]) <= set(value), where
+        for name, one in value.items():
+            assert name in schema["properties"], f"{where}.{name} is not in ctl_results.def"
+            conforms(one, schema["properties"][name], f"{where}.{name}")
+
+
 def test_each_method_has_an_example_that_is_valid(methods):
     shown = examples()
     idents = {name.replace(".", "_"): method for name, method in methods.items()}
@@ -236,7 +257,7 @@ def test_each_method_has_an_example_that_is_valid(methods):
         assert set(schema["required"]) <= set(params), ident
         for name, value in params.items():
             assert fits(value, schema["properties"][name]), f"{ident}: {name}"
-        assert isinstance(result, dict), ident
+        conforms(result, idents[ident]["result"], ident)
         assert f'"method":"{idents[ident]["method"]}"' in manual, ident
 
 
@@ -272,9 +293,10 @@ def same_shape(shown, live, where):
 
 
 @pytest.mark.parametrize("name", LIVE)
-def test_an_example_is_what_is_answered(control, name):
+def test_an_example_is_what_is_answered(control, methods, name):
     params, result = examples()[name.replace(".", "_")]
     live = control.call(name, **(params if LIVE[name] is None else LIVE[name]))
+    conforms(live, methods[name]["result"], name)
     same_shape(result, live, name)
     # A member that is nowhere in the manual would have to be guessed.
     if name not in ("config.schema", "stats.schema", "stats.get", "stats.history", "server.health"):
