@@ -13,7 +13,7 @@
 static const struct {
 	const char *name;
 	bool repeats;
-} types[] = {
+} types[EVENT_TYPES] = {
 #define EVENT(ident, name, repeats, text) {name, repeats},
 #include "common/events.def"
 #undef EVENT
@@ -27,7 +27,7 @@ struct bucket {
 
 /* Behind events->limits. */
 struct limits {
-	struct bucket buckets[ARRAY_LEN(types)];
+	struct bucket buckets[EVENT_TYPES];
 	uint64_t oldest; /* in the ring; 0: none */
 	size_t bytes;
 	size_t sizes[EVENTS_KEPT];
@@ -40,6 +40,18 @@ events_init(struct events *ev, uint64_t first_seq, struct err *e)
 	ev->seq = first_seq > 0 ? first_seq - 1 : 0;
 	ev->limits = calloc(1, sizeof(struct limits));
 	return ev->limits == NULL ? err_set(e, "out of memory") : 0;
+}
+
+const char *
+events_type_name(size_t type)
+{
+	return types[type].name;
+}
+
+bool
+events_type_is_kept(size_t type)
+{
+	return type != EVENT_log_line && type != EVENT_events_lost;
 }
 
 static void
@@ -70,10 +82,10 @@ events_finish(struct events *ev)
 static size_t
 find_type(const char *name)
 {
-	for (size_t i = 0; i < ARRAY_LEN(types); i++)
+	for (size_t i = 0; i < EVENT_TYPES; i++)
 		if (strcmp(types[i].name, name) == 0)
 			return i;
-	return ARRAY_LEN(types);
+	return EVENT_TYPES;
 }
 
 /* Whether this one is shown; *suppressed: how many before it were not. */
@@ -126,11 +138,12 @@ events_emit(struct events *ev, const char *type, json_t *data)
 
 	if (data == NULL)
 		data = json_object();
-	if (ev->limits == NULL || i == ARRAY_LEN(types)) {
+	if (ev->limits == NULL || i == EVENT_TYPES) {
 		log_error("events", "event cannot be kept", "type=%s", type);
 		json_decref(data);
 		return;
 	}
+	ev->counts[i]++;
 	if (within_limit(ev->limits, i, &r.suppressed))
 		r.data = json_dumps(data, JSON_COMPACT);
 	json_decref(data);

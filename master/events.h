@@ -10,6 +10,13 @@
 /* Of all their data together: stacks and tracebacks are long. */
 #define EVENTS_BYTES_MAX (2u << 20)
 
+enum {
+#define EVENT(ident, ...) EVENT_##ident,
+#include "common/events.def"
+#undef EVENT
+	EVENT_TYPES
+};
+
 struct event_record {
 	uint64_t seq;
 	double t;            /* Unix seconds */
@@ -20,7 +27,8 @@ struct event_record {
 
 struct events {
 	struct event_record ring[EVENTS_KEPT];
-	uint64_t seq; /* of the last one; 0: none yet */
+	uint64_t seq;                 /* of the last one; 0: none yet */
+	uint64_t counts[EVENT_TYPES]; /* also of those left out by the rate limit */
 	/* After each emission; NULL: nobody. */
 	void (*on_event)(void *ctx, const struct event_record *r);
 	void *ctx;
@@ -33,6 +41,9 @@ void events_finish(struct events *ev);
 /* type: one of common/events.def. data (may be NULL) is stolen. Types that repeat are
  * limited to 10 a second; what is left out is counted in the next one. */
 void events_emit(struct events *ev, const char *type, json_t *data);
+const char *events_type_name(size_t type);
+/* Whether there can be any in the ring: others are told to one subscriber only. */
+bool events_type_is_kept(size_t type);
 /* By sequence number; NULL: never was, or left the ring. */
 const struct event_record *events_get(const struct events *ev, uint64_t seq);
 /* The oldest still in the ring; 0: none. */

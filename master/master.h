@@ -11,6 +11,7 @@
 #include "master/pidfile.h"
 #include "master/privs.h"
 #include "master/python.h"
+#include "master/selfcount.h"
 #include "master/signals.h"
 
 enum master_exit {
@@ -54,7 +55,8 @@ struct master {
 	struct accounts accounts;
 	struct events events;
 	struct jobs jobs;
-	struct statsd *statsd; /* owned; NULL: none is told */
+	struct selfcount self;
+	struct statsd *statsd;   /* owned; NULL: none is told */
 	struct books *books;     /* owned; NULL: no ledger */
 	struct ctl *ctl;         /* owned; NULL: no control socket */
 	struct gate *gate;       /* owned; NULL: no control socket */
@@ -64,7 +66,7 @@ struct master {
 	struct upgrade *upgrade; /* owned */
 	struct watch *watch;     /* owned; NULL: without --reload */
 	unsigned last_generation;
-	double started; /* Unix time */
+	double started; /* Unix time; the first binary's */
 	bool up;        /* a worker has been ready */
 	bool stopping;
 	enum master_exit exit_code;

@@ -109,6 +109,8 @@ reload_end(struct reload *r, enum job_state state, const char *stage, const char
 		snprintf(r->last_job, sizeof(r->last_job), "%s", j->id);
 	job_end(&r->m->jobs, j, state, stage, why, text);
 	announce_end(r, j);
+	if (!r->check_only)
+		selfcount_reload(&r->m->self, j, r->params.bluegreen);
 	free(TAKE_PTR(r->fail_text));
 	if (!r->check_only && !r->m->stopping)
 		notify_ready(); /* also after a failure: the old generation serves */

@@ -65,6 +65,8 @@ finish(struct upgrade *u, enum job_state state, const char *stage, const char *w
 		log_error("master", "upgrade failed", "job=%s stage=%s reason=\"%s\"",
 		    j->id, stage, why);
 	job_end(&u->m->jobs, j, state, stage, why, STR(""));
+	if (!u->check_only)
+		selfcount_reload(&u->m->self, j, false);
 }
 
 /* ---- Becoming the new binary ---- */

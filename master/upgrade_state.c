@@ -154,7 +154,7 @@ static json_t *
 state_to_json(const struct master *m)
 {
 	return json_pack(
-	    "{s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o*}",
+	    "{s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o*}",
 	    "shoal", SHOAL_VERSION, "layout", layout_to_json(), "instance",
 	    FIELDS(m, upgrade_instance_fields), "conf", conf_save(&m->heritage.conf),
 	    "listeners", listeners_to_json(&m->listeners), "generations",
@@ -162,7 +162,8 @@ state_to_json(const struct master *m)
 	    procs_to_json(&m->fleet), "jobs", jobs_to_json(&m->jobs), "totals",
 	    totals_to_json(&m->minder->totals), "metrics",
 	    metric_sums_save(m->minder->metrics), "routes", routes_save(&m->minder->routes),
-	    "crashes", crashes_save(&m->minder->crashes), "control", ctl_to_json(m->ctl));
+	    "crashes", crashes_save(&m->minder->crashes), "self",
+	    selfcount_to_json(&m->self, &m->events), "control", ctl_to_json(m->ctl));
 }
 
 static int

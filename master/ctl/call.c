@@ -58,10 +58,18 @@ free_call(struct ctl_call *call)
 }
 
 static void
-end_call(struct ctl_call *call, const char *outcome)
+count(const struct ctl_call *call, bool ok)
+{
+	selfcount_call(&call->master->self, (unsigned)(call->method - ctl_methods), ok,
+	    ctl_now_us() - call->began_us);
+}
+
+static void
+end_call(struct ctl_call *call, bool ok, const char *outcome)
 {
 	struct ctl_conn *conn = call->conn;
 
+	count(call, ok);
 	if (call->method->audit)
 		ctl_audit(call->ctl, &call->peer, call->method, call->params, outcome);
 	free_call(call);
@@ -107,7 +115,7 @@ ctl_reply(struct ctl_call *call, json_t *result)
 		ctl_conn_send(call->conn, line, strlen(line));
 	}
 	json_decref(result);
-	end_call(call, "ok");
+	end_call(call, true, "ok");
 	return 0;
 }
 
@@ -129,7 +137,7 @@ ctl_fail(struct ctl_call *call, enum ctl_kind kind, json_t *data, const char *fm
 		if (line != NULL)
 			ctl_conn_send(call->conn, line, strlen(line));
 	}
-	end_call(call, ctl_errors[kind].kind);
+	end_call(call, false, ctl_errors[kind].kind);
 	return 0;
 }
 
@@ -230,6 +238,7 @@ forget(struct ctl *c, const struct ctl_conn *conn)
 			call->on_end(call);
 		if (call->answer != NULL)
 			free(call->state);
+		count(call, false);
 		if (call->method->audit)
 			ctl_audit(
 			    c, &call->peer, call->method, call->params, "client gone");
@@ -265,6 +274,7 @@ ctl_call_run(struct ctl_conn *conn, const struct ctl_method *method, json_t *id,
 	call->conn = conn;
 	call->method = method;
 	call->peer = conn->peer;
+	call->began_us = ctl_now_us();
 	call->id = json_incref(id);
 	call->params = json_incref(params);
 	call->answer = answer;

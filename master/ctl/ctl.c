@@ -65,6 +65,7 @@ measure_lag(struct ctl *c)
 	int64_t now = ctl_now_us();
 	int64_t late = MAX(now - c->tick_due_us, 0);
 
+	selfcount_loop_lag(&c->master->self, late);
 	c->lags_us[c->n_ticks++ % CTL_LAGS] = (uint32_t)MIN(late, UINT32_MAX);
 	c->tick_due_us += TICK_US;
 	if (c->tick_due_us < now)
@@ -171,7 +172,6 @@ ctl_open(struct ctl **to, struct master *m, struct err *e)
 	if (c == NULL)
 		return err_set(e, "out of memory");
 	c->master = m;
-	c->started = ctl_now();
 	c->path.fd = -1;
 	rc = ctl_roles_parse(&c->roles, &conf->control_role, e);
 	if (rc == 0)

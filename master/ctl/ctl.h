@@ -61,6 +61,7 @@ struct ctl_call {
 
 	/* The server's: */
 	json_t *id; /* owned; string or integer */
+	int64_t began_us;
 	struct ctl_call *next;
 	struct event *timer;                   /* owned; of a deferred call */
 	void (*on_end)(struct ctl_call *call); /* of a deferred call */

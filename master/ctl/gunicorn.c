@@ -236,6 +236,24 @@ on_answer(struct ctl_call *call, bool ok, json_t *value, const char *why)
 	free(p);
 }
 
+/* What is answered without a call. */
+static void
+refuse(struct ctl_conn *conn, const struct order *o, const char *why)
+{
+	selfcount_call(&conn->ctl->master->self, CTL_METHODS, false, 0);
+	send_error(conn, o, why);
+}
+
+static void
+show(struct ctl_conn *conn, const struct order *o, const struct command *command)
+{
+	int64_t began_us = ctl_now_us();
+
+	send_data(conn, o, command->show(conn->ctl));
+	selfcount_call(
+	    &conn->ctl->master->self, CTL_METHODS, true, ctl_now_us() - began_us);
+}
+
 /* The same checks as for a call over JSON-RPC. */
 static void
 run(struct ctl_conn *conn, const struct command *command, struct order *o, json_t *params)
@@ -245,7 +263,7 @@ run(struct ctl_conn *conn, const struct command *command, struct order *o, json_
 
 	r.params = ctl_params_check(&r, params);
 	if (p == NULL || r.params == NULL) {
-		send_error(conn, o, p ? r.why : "out of memory");
+		refuse(conn, o, p ? r.why : "out of memory");
 		free(p);
 	} else {
 		*p = (struct pending){*o, command};
@@ -266,17 +284,19 @@ carry_out(struct ctl_conn *conn, const struct command *command, struct order *o)
 	if (conn->peer.role < needs) {
 		snprintf(why, sizeof(why), "Permission denied: it needs the role %s",
 		    ctl_role_name(needs));
-		send_error(conn, o, why);
+		refuse(conn, o, why);
 		return;
 	}
 	if (command->show != NULL) {
-		send_data(conn, o, command->show(conn->ctl));
+		show(conn, o, command);
 		return;
 	}
 	o->before = conn->ctl->master->fleet.wanted;
 	params = command->params(conn, o);
 	if (params != NULL)
 		run(conn, command, o, params);
+	else
+		selfcount_call(&conn->ctl->master->self, command->method, false, 0);
 }
 
 static void
@@ -335,7 +355,7 @@ ctl_gunicorn_frame(struct ctl_conn *conn, const char *p, size_t n)
 	json_t *v = ctl_json_load(p, n);
 
 	if (v == NULL) {
-		send_error(conn, &o, "Invalid JSON");
+		refuse(conn, &o, "Invalid JSON");
 		ctl_conn_end(conn);
 		return;
 	}
@@ -343,11 +363,11 @@ ctl_gunicorn_frame(struct ctl_conn *conn, const char *p, size_t n)
 	json_decref(v);
 	command = find_command(&o);
 	if (o.n == 0) {
-		send_error(conn, &o, "Empty command");
+		refuse(conn, &o, "Empty command");
 	} else if (command == NULL) {
 		snprintf(why, sizeof(why), "Unknown command: %s %s (see help)", o.words[0],
 		    o.words[1]);
-		send_error(conn, &o, why);
+		refuse(conn, &o, why);
 	} else {
 		carry_out(conn, command, &o);
 	}

@@ -101,9 +101,9 @@ gunicorn_show_stats(struct ctl *c)
 	for (const struct proc *p = f->procs; p != NULL; p = p->next)
 		live++;
 	return json_pack("{s:o, s:i, s:I, s:I, s:I, s:I, s:I, s:n}", "uptime",
-	    seconds(ctl_now() - c->started), "pid", (int)getpid(), "workers_current", live,
-	    "workers_target", (json_int_t)f->wanted, "workers_spawned", spawned,
-	    "workers_killed", MAX(spawned - live, 0), "reloads",
+	    seconds(ctl_now() - c->master->started), "pid", (int)getpid(),
+	    "workers_current", live, "workers_target", (json_int_t)f->wanted,
+	    "workers_spawned", spawned, "workers_killed", MAX(spawned - live, 0), "reloads",
 	    (json_int_t)f->gen->number - 1, "dirty_arbiter_pid");
 }
 

@@ -29,11 +29,21 @@ send_error(
 		ctl_conn_send(conn, line, strlen(line));
 }
 
+/* What is answered without a call. began_us: when it was looked at. */
+static void
+count_refused(const struct ctl_conn *conn, const struct ctl_method *m, int64_t began_us)
+{
+	selfcount_call(&conn->ctl->master->self,
+	    m != NULL ? (unsigned)(m - ctl_methods) : CTL_METHODS, false,
+	    ctl_now_us() - began_us);
+}
+
 static void
 end_too_large(struct ctl_conn *conn)
 {
 	char why[64];
 
+	count_refused(conn, NULL, ctl_now_us());
 	snprintf(why, sizeof(why), "a request has at most %d bytes", CTL_LINE_MAX);
 	send_error(
 	    conn, NULL, CTL_E_TOO_LARGE, json_pack("{s:i}", "limit", CTL_LINE_MAX), why);
@@ -43,6 +53,7 @@ end_too_large(struct ctl_conn *conn)
 static void
 take_line(struct ctl_conn *conn, const char *line, size_t n)
 {
+	int64_t began_us = ctl_now_us();
 	struct ctl_request r;
 	int rc = ctl_request_parse(&r, line, n, conn->peer.role);
 
@@ -55,7 +66,9 @@ take_line(struct ctl_conn *conn, const char *line, size_t n)
 			log_warn("control", "a request without id is not carried out",
 			    "method=%s uid=%u pid=%d", r.method ? r.method->name : "?",
 			    (unsigned)conn->peer.uid, (int)conn->peer.pid);
+		count_refused(conn, r.method, began_us);
 	} else if (rc < 0) {
+		count_refused(conn, r.method, began_us);
 		send_error(conn, r.id, r.kind, r.data, r.why);
 		r.data = NULL;
 		if (r.broken)

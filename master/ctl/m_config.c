@@ -1,7 +1,7 @@
 /* config.get, config.schema, config.check, config.diff: what the options are, could be, and
  * would be after a reload. SPDX-License-Identifier: MIT */
 #include "common/conf_option.h"
-#include "master/ctl/ctl.h"
+#include "master/ctl/server.h"
 #include "master/ctl/mask.h"
 #include "master/master.h"
 #include "master/minder.h"
@@ -34,6 +34,16 @@ static json_t *
 revision_of(const struct master *m, const json_t *values)
 {
 	return json_sprintf("c%u-%08x", m->fleet.gen->number, ctl_digest(values));
+}
+
+json_t *
+ctl_config_revision(const struct master *m)
+{
+	json_t *values = values_of(master_conf(m));
+	json_t *revision = revision_of(m, values);
+
+	json_decref(values);
+	return revision;
 }
 
 int

@@ -1,9 +1,13 @@
 /* metrics.get, metrics.durations, metrics.server: what a scrape of /metrics needs beyond
  * the answers other programs ask for. SPDX-License-Identifier: MIT */
-#include "master/ctl/ctl.h"
+#include "common/build.h"
+#include "master/chores.h"
 #include "master/ctl/facts.h"
+#include "master/ctl/server.h"
 #include "master/master.h"
 #include "master/minder.h"
+
+#include <event2/event.h>
 
 int
 ctl_metrics_get(struct ctl_call *call)
@@ -42,8 +46,20 @@ make_log_messages(const struct totals_snapshot *s)
 int
 ctl_metrics_server(struct ctl_call *call)
 {
+	struct master *m = call->master;
+	json_t *v = selfcount_to_json(&m->self, &m->events);
 	struct totals_snapshot s;
 
-	minder_take(call->master->minder, &s);
-	return ctl_reply(call, json_pack("{s:o}", "log_messages", make_log_messages(&s)));
+	minder_take(m->minder, &s);
+	json_object_set_new(v, "log_messages", make_log_messages(&s));
+	json_object_set_new(v, "draining", json_boolean(chores_draining(m)));
+	json_object_set_new(v, "connections",
+	    json_pack("{s:I}", "jsonrpc", (json_int_t)call->ctl->n_conns));
+	json_object_set_new(v, "config",
+	    json_pack("[{s:o, s:i}]", "revision", ctl_config_revision(m), "value", 1));
+	json_object_set_new(v, "build",
+	    json_pack("[{s:s, s:s, s:s, s:s, s:i}]", "version", SHOAL_VERSION, "commit",
+		build_commit, "openssl", build_openssl, "libevent", event_get_version(),
+		"value", 1));
+	return ctl_reply(call, v);
 }

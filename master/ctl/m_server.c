@@ -1,5 +1,7 @@
 /* server.hello, ping, version, status and health. SPDX-License-Identifier: MIT */
 #include "master/ctl/facts.h"
+
+#include "common/build.h"
 #include "master/chores.h"
 #include "master/ctl/server.h"
 #include "master/master.h"
@@ -30,6 +32,12 @@ boot_id(void)
 	return json_string(text);
 }
 
+static json_t *
+features(void)
+{
+	return json_pack("[s, s]", "gunicorn-frames", "tls");
+}
+
 int
 ctl_server_hello(struct ctl_call *call)
 {
@@ -54,7 +62,7 @@ ctl_server_hello(struct ctl_call *call)
 	    json_pack("{s:i, s:i, s:i, s:i}", "line_bytes", CTL_LINE_MAX, "reply_bytes",
 		CTL_REPLY_MAX, "in_flight", CTL_IN_FLIGHT_MAX, "subscriptions",
 		CTL_SUBS_MAX));
-	json_object_set_new(v, "features", json_pack("[s, s]", "gunicorn-frames", "tls"));
+	json_object_set_new(v, "features", features());
 	return ctl_reply(call, v);
 }
 
@@ -70,11 +78,13 @@ ctl_server_version(struct ctl_call *call)
 {
 	const struct python *python = &call->master->python;
 
-	return ctl_reply(
-	    call, json_pack("{s:s, s:s, s:s, s:s, s:s, s:s}", "version", SHOAL_VERSION,
-		      "python", python->version, "interpreter", python->executable,
-		      "python_launch", python->libpython[0] ? "embed" : "exec", "libevent",
-		      event_get_version(), "jansson", jansson_version_str()));
+	return ctl_reply(call,
+	    json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:o}", "version",
+		SHOAL_VERSION, "commit", build_commit, "built", build_date, "python",
+		python->version, "interpreter", python->executable, "python_launch",
+		python->libpython[0] ? "embed" : "exec", "libevent", event_get_version(),
+		"openssl", build_openssl, "jansson", jansson_version_str(), "sqlite",
+		build_sqlite, "features", features()));
 }
 
 static const char *
@@ -125,7 +135,7 @@ ctl_server_status(struct ctl_call *call)
 		m->up && !m->stopping && !chores_draining(m) &&
 		    fleet_count_ready(&m->fleet) > 0,
 		"generation", (int)m->fleet.gen->number, "version", SHOAL_VERSION,
-		"started", call->ctl->started, "uptime_s", ctl_now() - call->ctl->started);
+		"started", m->started, "uptime_s", ctl_now() - m->started);
 
 	json_object_set_new(v, "master",
 	    json_pack("{s:i, s:I, s:i, s:f, s:i}", "pid", (int)getpid(), "rss_bytes",

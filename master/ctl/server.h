@@ -11,7 +11,7 @@
 /* Microseconds of Unix time need sixteen digits; seventeen make 0.2 look odd. */
 #define CTL_DUMP (JSON_COMPACT | JSON_REAL_PRECISION(16))
 #define CTL_CONNS_MAX 64
-#define CTL_ATTACHED_MAX 32 /* beside them: clients of the gateway, and its own */
+#define CTL_ATTACHED_MAX 32  /* beside them: clients of the gateway, and its own */
 #define CTL_CONNS_RESERVED 8 /* of them for uid 0 and our own */
 #define CTL_SUBS_MAX 8       /* of one connection */
 #define CTL_OUT_HIGH (1 << 20)
@@ -91,12 +91,12 @@ struct ctl_conn {
 	unsigned in_flight;
 	struct ctl_sub *subs; /* owned list */
 	unsigned n_subs;
-	bool paused;  /* enough is in flight, or in its output: the rest stays unread */
+	bool paused;   /* enough is in flight, or in its output: the rest stays unread */
 	bool attached; /* made by ctl_attach() */
-	bool lasting; /* not ended for its silence */
-	bool eof;     /* it sends no more, but may still read */
-	bool closing; /* nothing more is read as requests */
-	bool broken;  /* to be freed by its own callback */
+	bool lasting;  /* not ended for its silence */
+	bool eof;      /* it sends no more, but may still read */
+	bool closing;  /* nothing more is read as requests */
+	bool broken;   /* to be freed by its own callback */
 	int64_t born_ms, heard_ms, progress_ms, closing_ms;
 };
 
@@ -180,14 +180,13 @@ struct ctl {
 	struct event *on_tick;   /* owned; every second */
 	struct ctl_roles roles;
 	struct ctl_conn *conns; /* owned list */
-	unsigned n_conns;    /* without those attached */
+	unsigned n_conns;       /* without those attached */
 	unsigned n_attached;
 	struct ctl_call *waiting; /* owned list: deferred calls */
 	struct ctl_logtap logtap;
 	json_int_t last_sub;
 	char *event_text; /* owned; the last event as text, for many subscribers */
 	uint64_t event_seq;
-	double started;
 	int64_t tick_due_us;
 	uint32_t lags_us[CTL_LAGS]; /* how late each tick came */
 	unsigned n_ticks;
@@ -198,6 +197,8 @@ struct ctl {
 	enum log_level level_before;
 };
 
+/* Of the configuration that serves, as config.get has it (m_config.c); a string. */
+json_t *ctl_config_revision(const struct master *m);
 int64_t ctl_now_ms(void);
 int64_t ctl_now_us(void);
 /* Whether another line about clients may be logged in this second. */

@@ -72,6 +72,8 @@ tell_lost(struct ctl_sub *s, uint64_t to)
 {
 	uint64_t from = s->next_seq;
 
+	if (s->kind == CTL_SUB_EVENTS)
+		s->conn->ctl->master->self.events_lost += to - from + 1;
 	notify_json(s, "event",
 	    json_pack("{s:I, s:f, s:s, s:{s:I, s:I, s:I}}", "seq", (json_int_t)to, "t",
 		ctl_now(), "type", "events.lost", "data", "lost",

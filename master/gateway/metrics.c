@@ -22,7 +22,9 @@ struct metrics {
 	time_t made; /* CLOCK_MONOTONIC seconds */
 };
 
-static const char *const questions[METRICS_DOCS] = {
+#define QUESTIONS METRICS_DOC_gateway /* the first that is no answer of the master */
+
+static const char *const questions[QUESTIONS] = {
     [METRICS_DOC_status] = "server.status",
     [METRICS_DOC_stats] = "stats.get",
     [METRICS_DOC_workers] = "workers.list",
@@ -92,13 +94,15 @@ ask_next(struct http *h)
 	struct metrics *m = h->gateway->metrics;
 	struct scrape *s = h->work;
 
-	if (s->next < METRICS_DOCS) {
+	if (s->next < QUESTIONS) {
 		h->asked = h->gateway->observer;
 		h->call = rpc_call(h->asked, questions[s->next], NULL, on_answer, h);
 		if (h->call == 0)
 			http_fail(h, CTL_E_OVERLOADED, "too many requests at once");
 		return;
 	}
+	s->docs[METRICS_DOC_gateway] =
+	    json_pack("{s:I}", "clients", (json_int_t)h->gateway->n_clients);
 	for (int open = 0; open < 2; open++) {
 		free(m->text[open]);
 		m->text[open] = metrics_text(s->docs, open, &m->n[open]);

@@ -8,20 +8,18 @@ import os
 import re
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 import urllib.parse
-import urllib.request
 from pathlib import Path
 
 import pytest
 from control_client import call
+from scraping import Scraped, free_port, get, gone_back, names_in, types
 from shoal_harness import ROOT, SLOW
 from waiting import wait_for
 
 DOCS = ROOT / "docs"
-SAMPLE = re.compile(r"^([a-zA-Z_:][\w:]*)(?:\{(.*)\})? (\S+)$")
 
 
 def tool(name):
@@ -31,50 +29,10 @@ def tool(name):
     return path
 
 
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
-def get(url, accept=None):
-    request = urllib.request.Request(url, headers={"Accept": accept} if accept else {})
-    with urllib.request.urlopen(request, timeout=10) as answer:
-        return answer.headers["Content-Type"], answer.read().decode()
-
-
-def samples(text):
-    """{name{labels}: value}; every line is a comment or a sample."""
-    found = {}
-    for line in text.splitlines():
-        if line.startswith("#"):
-            continue
-        match = SAMPLE.match(line)
-        assert match, line
-        key = f"{match[1]}{{{match[2]}}}" if match[2] else match[1]
-        assert key not in found, f"twice: {key}"
-        found[key] = float(match[3])
-    return found
-
-
-def types(text):
-    lines = (line.split() for line in text.splitlines() if line.startswith("# TYPE "))
-    return {line[2]: line[3] for line in lines}
-
-
-class Instance:
+class Instance(Scraped):
     def __init__(self, server, path, port):
-        self.server, self.path, self.port = server, path, port
-        self.url = f"http://127.0.0.1:{port}/metrics"
-        self.last = None
-
-    def scrape(self):
-        """A text newer than the one before: they are made once a second."""
-        def newer():
-            _, text = get(self.url)
-            found = samples(text)
-            return found if text != self.last else None
-        return wait_for(newer, 10 * SLOW, "a scrape")
+        super().__init__(port)
+        self.server, self.path = server, path
 
     def requests(self):
         found = self.scrape()
@@ -147,14 +105,7 @@ def test_no_counter_goes_backwards(instance):
     after = wait_for(lambda: (now := instance.scrape())["shoal_generation"] >= 2 and now,
                      10 * SLOW, "the new generation")
     assert after["shoal_worker_crashes_total"] == before["shoal_worker_crashes_total"] + 1
-    for key, value in before.items():
-        name = key.split("{")[0]
-        base = re.sub(r"_(bucket|sum|count)$", "", name)
-        # The processor time is that of the process: told so by its help.
-        if name == "shoal_worker_cpu_seconds_total":
-            continue
-        if kinds.get(name) == "counter" or kinds.get(base) == "histogram":
-            assert after[key] >= value, key
+    assert not gone_back(before, after, kinds)
 
 
 def test_accounts_that_were_named_have_series(instance):
@@ -203,12 +154,6 @@ def test_a_real_prometheus_scrapes_it(instance, tmp_path):
     finally:
         prometheus.terminate()
         prometheus.wait(30)
-
-
-def names_in(text):
-    """What looks like one of our metrics, without the suffixes of histograms."""
-    found = set(re.findall(r"\bshoal_\w+", text))
-    return {re.sub(r"_(bucket|sum|count)$", "", name) for name in found}
 
 
 def test_rules_and_dashboard_use_what_is_there(instance):

@@ -173,6 +173,9 @@ setup(void **state)
 	make_jobs(&old.jobs);
 	for (int i = 0; i < 5; i++)
 		events_emit(&old.events, "server.ready", NULL);
+	old.self.reloads[SELFCOUNT_BLUEGREEN][1] = 20;
+	selfcount_call(&old.self, CTL_M_server_ping, true, 21);
+	selfcount_loop_lag(&old.self, 22);
 	old.minder->totals.dead.stats[STAT_requests] = 123456;
 	old.minder->totals.dead.latency[3] = 17;
 	old.minder->totals.dead_tallies.durations[DURATION_request].bucket[3] = 17;
