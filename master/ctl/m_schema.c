@@ -84,13 +84,13 @@ type_json(const char *p, size_t n)
 	return json_pack("{s:o}", "type", types);
 }
 
-/* As JSON Schema; other members are allowed. */
+/* As JSON Schema; other members are allowed. NULL: nothing is promised. */
 static json_t *
 result_json(const char *members)
 {
 	json_t *properties = json_object(), *required = json_array();
 
-	for (const char *p = members; *p != '\0'; p += *p == ' ') {
+	for (const char *p = members != NULL ? members : ""; *p != '\0'; p += *p == ' ') {
 		size_t n = strcspn(p, "?:");
 		bool always = p[n] == ':';
 		const char *type = p + n + (always ? 1 : 2);

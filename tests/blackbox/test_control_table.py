@@ -257,6 +257,8 @@ def test_each_method_has_an_example_that_is_valid(methods):
         assert set(schema["required"]) <= set(params), ident
         for name, value in params.items():
             assert fits(value, schema["properties"][name]), f"{ident}: {name}"
+        assert ident == "unsubscribe" or idents[ident]["result"]["properties"], (
+            f"common/ctl_results.def has no row for {ident}")
         conforms(result, idents[ident]["result"], ident)
         assert f'"method":"{idents[ident]["method"]}"' in manual, ident
 
