@@ -65,6 +65,7 @@ fleet_adopt_slot(struct fleet *f, const struct slot *from, struct err *e)
 	s->last_reason = from->last_reason;
 	s->last_at = from->last_at;
 	s->backoff = from->backoff;
+	s->base = from->base;
 	memcpy(s->last_cause, from->last_cause, sizeof(s->last_cause));
 	return 0;
 }

@@ -361,6 +361,15 @@ tell_crash_loop(struct minder *m, const struct proc *p)
 	events_emit(&m->master->events, "worker.crash_loop", data);
 }
 
+static void
+fold_counts(struct minder *m, const struct proc *p)
+{
+	uint64_t last[STAT_COUNT];
+
+	totals_fold(&m->totals, p->seg, last);
+	slot_counts_add(&m->master->fleet.slots[p->slot]->base, last);
+}
+
 void
 minder_on_gone(struct minder *m, struct proc *p, const char *cause)
 {
@@ -370,7 +379,7 @@ minder_on_gone(struct minder *m, struct proc *p, const char *cause)
 
 	tracer_gone(&m->tracer, p->pid);
 	if (p->seg != NULL) {
-		totals_fold(&m->totals, p->seg);
+		fold_counts(m, p);
 		metric_sums_fold(
 		    m->metrics, &(struct metric_source){&p->seg->metrics, p->gen->number});
 		routes_fold(&m->routes, p->seg);

@@ -4,6 +4,7 @@
 
 #include "master/backoff.h"
 #include "master/proc.h"
+#include "master/slot_counts.h"
 
 struct slot {
 	struct fleet *fleet; /* borrowed */
@@ -14,6 +15,7 @@ struct slot {
 	struct event *timer;  /* owned; starts the next worker */
 	bool waiting;         /* the timer runs */
 	struct backoff backoff;
+	struct slot_counts base; /* of the workers that have ended here */
 	/* Of the last worker that ended here: */
 	char last_cause[64]; /* "signal=SIGSEGV core=yes"; "": none ended yet */
 	enum proc_reason last_reason;

@@ -153,17 +153,19 @@ totals_finish(struct totals *t)
 }
 
 void
-totals_fold(struct totals *t, const struct seg *s)
+totals_fold(struct totals *t, const struct seg *s, uint64_t last[STAT_COUNT])
 {
 	size_t at = find(t, s, 0);
-	struct totals_worker last = {.seg = s};
+	struct totals_worker w = {.seg = s};
 
 	if (at < t->n)
-		last = *t->workers[at];
-	look(&last.seen, s);
-	look_closer(&last.tallies, s);
-	add_counts(&t->dead, &last.seen, false);
-	add_tallies(&t->dead_tallies, &last.tallies);
+		w = *t->workers[at];
+	look(&w.seen, s);
+	look_closer(&w.tallies, s);
+	add_counts(&t->dead, &w.seen, false);
+	add_tallies(&t->dead_tallies, &w.tallies);
+	if (last != NULL)
+		memcpy(last, w.seen.stats, sizeof(w.seen.stats));
 	if (at == t->n)
 		return;
 	free(t->workers[at]);

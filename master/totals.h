@@ -65,8 +65,8 @@ struct totals_snapshot {
 /* Zeroed is a fine start. */
 void totals_finish(struct totals *t);
 /* A worker was reaped: its counters stay, its gauges go. Exactly once for each segment,
- * before it is closed. */
-void totals_fold(struct totals *t, const struct seg *s);
+ * before it is closed. last (NULL: nobody asks): its counters, as they went in. */
+void totals_fold(struct totals *t, const struct seg *s, uint64_t last[STAT_COUNT]);
 /* One pass over the segments of all workers that were not folded. */
 void totals_take(
     struct totals *t, const struct seg *const *live, size_t n, struct totals_snapshot *out);

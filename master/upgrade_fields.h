@@ -51,6 +51,11 @@ static const struct json_field upgrade_slot_fields[] = {
     UP_TO(struct slot, last_reason, PROC_REASONS),
     REAL(struct slot, last_at),
     UNSIGNED(struct slot, backoff.failures),
+#define COUNT(stat, ...) NATURAL(struct slot, base.stat),
+#include "master/slot_counts.def"
+#undef COUNT
+    NATURAL(struct slot, base.user_ticks),
+    NATURAL(struct slot, base.system_ticks),
 };
 
 static const struct json_field upgrade_mold_fields[] = {

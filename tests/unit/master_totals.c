@@ -45,6 +45,7 @@ test_sum_survives_death(void **state)
 	struct totals t = {.n = 0};
 	struct seg *live[3] = {make_seg(0), make_seg(1), make_seg(2)};
 	struct totals_snapshot s;
+	uint64_t last[STAT_COUNT];
 
 	(void)state;
 	for (size_t i = 0; i < 3; i++) {
@@ -60,7 +61,8 @@ test_sum_survives_death(void **state)
 	assert_int_equal(totals_latency_count(s.sum.latency), 6);
 	/* It counts on after the last look, and dies. */
 	count_request(live[1], 1000);
-	totals_fold(&t, live[1]);
+	totals_fold(&t, live[1], last);
+	assert_int_equal(last[STAT_requests], 3);
 	seg_close(live[1]);
 	live[1] = live[2];
 	s = take(&t, live, 2);
@@ -73,12 +75,12 @@ test_sum_survives_death(void **state)
 	live[2] = make_seg(1);
 	assert_null(totals_of(&t, live[2]));
 	count_request(live[2], 1);
-	totals_fold(&t, live[2]);
+	totals_fold(&t, live[2], NULL);
 	seg_close(live[2]);
 	s = take(&t, live, 2);
 	assert_int_equal(s.sum.stats[STAT_requests], 8);
-	totals_fold(&t, live[0]);
-	totals_fold(&t, live[1]);
+	totals_fold(&t, live[0], NULL);
+	totals_fold(&t, live[1], NULL);
 	assert_int_equal(t.n, 0);
 	s = take(&t, live, 0);
 	assert_int_equal(s.sum.stats[STAT_requests], 8);
@@ -121,8 +123,8 @@ test_hostile_segment(void **state)
 	live[0]->stats[STAT_requests] = live[1]->stats[STAT_requests] = INT64_MAX;
 	assert_true(take(&t, live, 2).sum.stats[STAT_requests] == INT64_MAX);
 	live[0]->stats[STAT_requests] = 0;
-	totals_fold(&t, live[0]);
-	totals_fold(&t, live[1]);
+	totals_fold(&t, live[0], NULL);
+	totals_fold(&t, live[1], NULL);
 	s = take(&t, live, 0);
 	assert_true(s.sum.stats[STAT_requests] == INT64_MAX);
 	assert_int_equal(s.tallies.codes[404 - SEG_CODE_FIRST], 1);

@@ -127,7 +127,10 @@ make_fleet(struct fleet *f)
 	struct generation *before = make_generation(4, "1");
 	struct mold mold = {
 	    .state = MOLD_PROVEN, .pid = children[2], .born_ms = 12, .unsafe = "a thread"};
-	struct slot slot = {.last_cause = "status=1", .last_at = 1.5, .restarts = 3};
+	struct slot slot = {.last_cause = "status=1",
+	    .last_at = 1.5,
+	    .restarts = 3,
+	    .base = {.requests = 41, .user_ticks = 6, .system_ticks = 7}};
 	int pair[2];
 
 	f->board = board_create(&f->spawn.board_fd, &e);
