@@ -147,6 +147,8 @@ adopt_instance(struct master *m, const json_t *state, struct err *e)
 	    jobs_from_json(&m->jobs, json_object_get(state, "jobs"), e) < 0)
 		return -1;
 	adopt_totals(&m->minder->totals, json_object_get(state, "totals"));
+	tally_restore(&m->fleet.tally, json_object_get(state, "tally"));
+	meter_restore(&m->minder->meter, json_object_get(state, "usage"));
 	metric_sums_restore(m->minder->metrics, json_object_get(state, "metrics"));
 	routes_restore(&m->minder->routes, json_object_get(state, "routes"));
 	crashes_restore(&m->minder->crashes, json_object_get(state, "crashes"));

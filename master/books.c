@@ -409,3 +409,9 @@ books_close(struct books *b)
 		close(b->quota_fd);
 	free(b);
 }
+
+pid_t
+books_pid(const struct books *b)
+{
+	return b != NULL && b->sidecar != NULL ? sidecar_pid(b->sidecar) : 0;
+}

@@ -28,6 +28,8 @@ bool books_rest(struct books *b);
 /* The other binary did not. */
 void books_resume(struct books *b);
 bool books_on_child(struct books *b, pid_t pid, int status);
+/* Of its process; 0: there is none. */
+pid_t books_pid(const struct books *b);
 
 /* As sidecar_request() and sidecar_forget(). */
 typedef void books_answer_fn(void *ctx, json_t *result, json_t *error);

@@ -1,4 +1,4 @@
-/* Monotonic milliseconds. SPDX-License-Identifier: MIT */
+/* Monotonic milliseconds and the time of day. SPDX-License-Identifier: MIT */
 #pragma once
 
 #include <stdint.h>
@@ -11,4 +11,14 @@ clock_ms(void)
 
 	clock_gettime(CLOCK_MONOTONIC, &ts);
 	return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
+}
+
+/* Unix time, seconds. */
+static inline double
+clock_unix_s(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_REALTIME, &ts);
+	return (double)ts.tv_sec + (double)(ts.tv_nsec / 1000) / 1e6;
 }

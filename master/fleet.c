@@ -4,12 +4,12 @@
 
 #include "common/board.h"
 #include "common/log.h"
+#include "master/clock.h"
 #include "master/mold.h"
 
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
-#include <sys/time.h>
 #include <sys/wait.h>
 
 static struct slot *
@@ -18,15 +18,6 @@ get_slot(struct fleet *f, unsigned i)
 	if (f->slots[i] == NULL)
 		f->slots[i] = slot_create(f, i);
 	return f->slots[i];
-}
-
-static double
-unix_time(void)
-{
-	struct timeval tv;
-
-	gettimeofday(&tv, NULL);
-	return (double)tv.tv_sec + (double)tv.tv_usec / 1e6;
 }
 
 int
@@ -46,7 +37,7 @@ fleet_start(struct fleet *f, unsigned n, struct err *e)
 
 		if (s == NULL)
 			return err_set(e, "out of memory");
-		slot_start_in(s, 0);
+		slot_start_in(s, 0, SPAWN_START);
 	}
 	/* Children that were there before us, and whose SIGCHLD is long past. */
 	fleet_reap(f);
@@ -66,6 +57,7 @@ fleet_adopt_slot(struct fleet *f, const struct slot *from, struct err *e)
 	s->last_at = from->last_at;
 	s->backoff = from->backoff;
 	s->base = from->base;
+	s->why = from->why;
 	memcpy(s->last_cause, from->last_cause, sizeof(s->last_cause));
 	return 0;
 }
@@ -78,7 +70,7 @@ fleet_resume(struct fleet *f)
 		struct slot *s = get_slot(f, i);
 
 		if (s != NULL && s->serving == NULL && s->coming == NULL)
-			slot_start_in(s, 0);
+			slot_start_in(s, 0, s->why);
 	}
 	fleet_reap(f); /* whoever died while the master was changed */
 }
@@ -147,7 +139,7 @@ fleet_proc_ready(struct fleet *f, struct proc *p)
 	    p->slot, (int)p->pid, p->gen->number, (long long)proc_age_ms(p));
 	f->ever_ready = true;
 	if (p->gen->loaded_at == 0)
-		p->gen->loaded_at = unix_time();
+		p->gen->loaded_at = clock_unix_s();
 	if (s->coming == p && !p->parked)
 		fleet_take_over(f, p);
 	f->events.on_ready(f->events.ctx, p);
@@ -181,7 +173,9 @@ fleet_proc_gone(struct fleet *f, struct proc *p, const char *cause, int64_t life
 
 	snprintf(s->last_cause, sizeof(s->last_cause), "%s", cause);
 	s->last_reason = p->reason;
-	s->last_at = unix_time();
+	s->last_at = clock_unix_s();
+	if (s->coming == p || s->serving == p)
+		s->why = tally_reason(p->reason);
 	if (s->coming == p)
 		s->coming = NULL;
 	else if (s->serving == p)
@@ -194,7 +188,7 @@ fleet_proc_gone(struct fleet *f, struct proc *p, const char *cause, int64_t life
 	f->events.on_gone(f->events.ctx, p, cause);
 	if (!f->stopping && s->index < f->wanted && s->serving == NULL &&
 	    s->coming == NULL && !s->waiting)
-		slot_start_in(s, wait);
+		slot_start_in(s, wait, tally_reason(p->reason));
 }
 
 void
@@ -206,7 +200,7 @@ fleet_mold_done(struct fleet *f, struct mold *m, bool loaded, struct str text)
 	f->events.on_mold(f->events.ctx, m, loaded, text);
 	for (unsigned i = 0; i < f->wanted && !f->stopping && g == f->gen; i++)
 		if (f->slots[i]->waiting)
-			slot_start_in(f->slots[i], 0);
+			slot_start_in(f->slots[i], 0, f->slots[i]->why);
 	generation_unref(g);
 }
 
@@ -261,9 +255,10 @@ fleet_start_beside(struct fleet *f, unsigned slot, struct generation *g,
 	p = proc_start(f, g, slot, ++s->epoch, parked, e);
 	if (p == NULL) {
 		if (s->serving == NULL)
-			slot_start_in(s, BACKOFF_FIRST_MS);
+			slot_start_in(s, BACKOFF_FIRST_MS, tally_reason(why));
 		return NULL;
 	}
+	f->tally.spawns[tally_reason(why)]++;
 	p->why_old = why;
 	s->coming = p;
 	return p;
@@ -354,9 +349,9 @@ fleet_scale(struct fleet *f, unsigned target)
 			return;
 		}
 		if (s->serving == NULL && s->coming == NULL)
-			slot_start_in(s, 0);
+			slot_start_in(s, 0, SPAWN_SCALE);
 		else if (s->serving != NULL && s->serving->state >= LIFE_DRAINING)
-			s->serving = NULL, slot_start_in(s, 0);
+			s->serving = NULL, slot_start_in(s, 0, SPAWN_SCALE);
 	}
 }
 
@@ -426,13 +421,25 @@ reap_one(struct fleet *f, pid_t pid, int status)
 	return f->events.on_stranger(f->events.ctx, pid, status);
 }
 
+/* Each is looked at before it is waited for: until then its files of /proc are there. */
+static pid_t
+collect(struct fleet *f, int *status)
+{
+	siginfo_t info = {.si_signo = 0};
+
+	if (waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT) < 0 || info.si_pid == 0)
+		return 0;
+	f->events.on_dying(f->events.ctx, info.si_pid);
+	return waitpid(info.si_pid, status, WNOHANG);
+}
+
 void
 fleet_reap(struct fleet *f)
 {
 	int status;
 	pid_t pid;
 
-	while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
+	while ((pid = collect(f, &status)) > 0) {
 		unsigned place = f->n_orphans % FLEET_ORPHANS;
 
 		if (reap_one(f, pid, status))

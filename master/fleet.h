@@ -22,6 +22,8 @@ struct fleet_events {
 	/* A worker could not load the application, or do what the options ask (p->refused):
 	 * why, in its own words, is p->failure. */
 	void (*on_failed)(void *ctx, struct proc *p);
+	/* A child has ended and is about to be waited for. */
+	void (*on_dying)(void *ctx, pid_t pid);
 	/* A worker was reaped; p is freed after this call. cause as report_cause(). */
 	void (*on_gone)(void *ctx, struct proc *p, const char *cause);
 	/* A worker said CHECKED. status 0: no answer, text says why. */
@@ -52,6 +54,7 @@ struct fleet {
 	bool lines[FLEET_LINES];       /* of the board: taken by a process */
 	struct mold *molds;            /* list of every live mold, owned by generations */
 	unsigned wanted;               /* slots 0 .. wanted-1 are kept filled */
+	struct tally tally;
 	bool ever_ready, stopping;
 	struct msg msg; /* the one being read */
 	/* Reaped before the mold could say whose they are: newest last. */

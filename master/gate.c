@@ -263,3 +263,9 @@ gate_on_child(struct gate *g, pid_t pid, int status)
 {
 	return g != NULL && g->sidecar != NULL && sidecar_on_child(g->sidecar, pid, status);
 }
+
+pid_t
+gate_pid(const struct gate *g)
+{
+	return g != NULL && g->sidecar != NULL ? sidecar_pid(g->sidecar) : 0;
+}

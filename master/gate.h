@@ -22,3 +22,5 @@ NODISCARD int gate_serve(struct gate *g, int fd, const struct ctl_peer *peer,
     const char *bytes, size_t n, struct err *e);
 /* For every dead child of the master: true when it was the gateway. g may be NULL. */
 bool gate_on_child(struct gate *g, pid_t pid, int status);
+/* Of its process; 0: there is none. */
+pid_t gate_pid(const struct gate *g);

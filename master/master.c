@@ -107,6 +107,14 @@ on_gone(void *ctx, struct proc *p, const char *cause)
 }
 
 static void
+on_dying(void *ctx, pid_t pid)
+{
+	struct master *m = ctx;
+
+	meter_on_dying(&m->minder->meter, m, pid);
+}
+
+static void
 on_checked(void *ctx, struct proc *p, unsigned status, struct str text)
 {
 	reload_on_checked(ctx, p, status, text);
@@ -153,6 +161,7 @@ on_all_gone(void *ctx)
 static const struct fleet_events fleet_callbacks = {
     .on_ready = on_ready,
     .on_failed = on_failed,
+    .on_dying = on_dying,
     .on_gone = on_gone,
     .on_checked = on_checked,
     .on_mold = on_mold,

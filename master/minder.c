@@ -327,6 +327,7 @@ on_tick(evutil_socket_t fd, short what, void *arg)
 		for (struct proc *p = f->procs; p != NULL; p = p->next)
 			if (recycler_is_free(&m->recycler, f, now_ms))
 				mind_limits(m, p, now_ms);
+	meter_tick(&m->meter, m->master, now_ms);
 	if (now_ms / 1000 != m->ticked_ms / 1000) {
 		feed_history(m, now_ms);
 		minder_look_at_accounts(m);
@@ -364,10 +365,12 @@ tell_crash_loop(struct minder *m, const struct proc *p)
 static void
 fold_counts(struct minder *m, const struct proc *p)
 {
+	struct slot_counts *base = &m->master->fleet.slots[p->slot]->base;
 	uint64_t last[STAT_COUNT];
 
 	totals_fold(&m->totals, p->seg, last);
-	slot_counts_add(&m->master->fleet.slots[p->slot]->base, last);
+	slot_counts_add(base, last);
+	slot_counts_add_cpu(base, p->usage.user_ticks, p->usage.system_ticks);
 }
 
 void

@@ -6,6 +6,7 @@
 #include "master/crashes.h"
 #include "master/history.h"
 #include "master/listeners.h"
+#include "master/meter.h"
 #include "master/metric_sums.h"
 #include "master/notify.h"
 #include "master/recycler.h"
@@ -26,7 +27,7 @@ struct minder {
 	struct event *tick;    /* owned */
 	struct totals totals;
 	_Atomic uint64_t logged[LOG_LEVELS]; /* the master's own lines of the error log */
-	struct metric_sums *metrics; /* owned; the application's */
+	struct metric_sums *metrics;         /* owned; the application's */
 	struct routes routes;
 	struct top top;
 	struct history *history; /* owned */
@@ -34,6 +35,7 @@ struct minder {
 	struct crashes crashes;
 	struct recycler recycler;
 	struct checker checker;
+	struct meter meter;
 	const struct seg **live; /* owned; room for `capacity` */
 	size_t capacity;
 	int64_t ticked_ms, awake_ms; /* the last tick; since when on time */

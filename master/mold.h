@@ -3,6 +3,7 @@
 #pragma once
 
 #include "common/err.h"
+#include "master/usage.h"
 
 #include <sys/types.h>
 
@@ -23,9 +24,10 @@ struct mold {
 	struct event *on_readable; /* owned */
 	struct event *timer;       /* owned; load time, then the time to end */
 	int64_t born_ms;
-	char unsafe[512]; /* why forks would be unsafe; "": they are not */
-	bool ending;      /* it was told to */
-	bool refused;     /* MOLD_FAILED: the options, not the application */
+	struct usage usage; /* the meter's */
+	char unsafe[512];   /* why forks would be unsafe; "": they are not */
+	bool ending;        /* it was told to */
+	bool refused;       /* MOLD_FAILED: the options, not the application */
 };
 
 /* Whether this generation's workers may come from a mold; says so in the log when --preload

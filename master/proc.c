@@ -144,6 +144,7 @@ act_abort(struct proc *p)
 {
 	log_error("master", "worker does not answer, it is ended", "slot=%u pid=%d",
 	    p->slot, (int)p->pid);
+	p->reason = PROC_WAS_STUCK;
 	proc_signal(p, SIGABRT);
 }
 
@@ -294,6 +295,7 @@ proc_reap(struct proc *p, int status)
 	if (!p->was_ready && !p->failed && !p->expected)
 		fail_mute(p, cause);
 	proc_event(p, LIFE_EV_EXITED);
+	tally_exit(&p->fleet->tally, p->reason, status);
 	fleet_proc_gone(p->fleet, p, cause, r.life_ms);
 	proc_destroy(p);
 }

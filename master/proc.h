@@ -7,6 +7,7 @@
 #include "master/generation.h"
 #include "master/life.h"
 #include "master/minded.h"
+#include "master/usage.h"
 
 #include <sys/types.h>
 
@@ -45,6 +46,7 @@ struct proc {
 	struct event *on_readable;           /* owned; NULL: none */
 	struct event *timer;                 /* owned */
 	int64_t born_ms, ready_ms, since_ms; /* monotonic; of the present state */
+	double born_at;                      /* Unix time */
 	uint32_t idle_ms, graceful_ms;       /* of a drain */
 	bool was_ready, failed, expected;
 	bool reaped;              /* the pid may be another's by now */
@@ -58,6 +60,7 @@ struct proc {
 	struct str failure;       /* borrowed, while on_failed runs */
 	bool refused;             /* the same: it is the options, not the application */
 	struct minded minded;     /* the minder's */
+	struct usage usage;       /* the meter's */
 };
 
 /* Starts a process; it is in fleet->procs until it is reaped. From the generation's mold

@@ -148,7 +148,8 @@ create(struct fleet *f, struct generation *g, unsigned slot, unsigned epoch, str
 	    .trace_fd = -1,
 	    .accounts_fd = -1,
 	    .drain_old_ms = -1,
-	    .born_ms = clock_ms()};
+	    .born_ms = clock_ms(),
+	    .born_at = clock_unix_s()};
 	p->since_ms = p->born_ms;
 	if (take_line(f, p, e) < 0) {
 		free(p);

@@ -111,6 +111,26 @@ procfs_parse_stat(struct str text, long ticks_per_s, int *threads)
 }
 
 bool
+procfs_parse_usage(struct str text, struct procfs_stat *to)
+{
+	int64_t v[25]; /* fields of proc(5) by their number */
+
+	for (struct str rest = text; skip_to(&rest, ')');)
+		text = rest;
+	skip_blanks(&text);
+	for (int field = 3; field <= 24; field++) {
+		struct str at = text;
+
+		v[field] = take_number(&at);
+		if (field < 24 && !skip_to(&text, ' '))
+			return false;
+	}
+	*to = (struct procfs_stat){
+	    (uint64_t)v[14], (uint64_t)v[15], v[23], v[24] * sysconf(_SC_PAGESIZE)};
+	return v[14] >= 0 && v[15] >= 0 && v[23] >= 0 && v[24] >= 0;
+}
+
+bool
 procfs_parse_catches(struct str status, int sig)
 {
 	uint64_t mask = 0;
@@ -150,13 +170,31 @@ procfs_rss(pid_t pid)
 	return pages >= 0 ? pages * sysconf(_SC_PAGESIZE) : -1;
 }
 
-int64_t
-procfs_pss(pid_t pid)
+bool
+procfs_parse_memory(struct str text, struct procfs_memory *to)
+{
+	int64_t pss = procfs_number(text, "Pss:");
+	int64_t clean = procfs_number(text, "Private_Clean:");
+	int64_t dirty = procfs_number(text, "Private_Dirty:");
+
+	*to = (struct procfs_memory){pss * 1024, (clean + dirty) * 1024};
+	return pss >= 0 && clean >= 0 && dirty >= 0;
+}
+
+bool
+procfs_memory(pid_t pid, struct procfs_memory *to)
 {
 	char buf[FILE_MAX];
-	int64_t kib = procfs_number(read_of(pid, "smaps_rollup", buf), "Pss:");
 
-	return kib >= 0 ? kib * 1024 : -1;
+	return procfs_parse_memory(read_of(pid, "smaps_rollup", buf), to);
+}
+
+bool
+procfs_stat(pid_t pid, struct procfs_stat *to)
+{
+	char buf[FILE_MAX];
+
+	return procfs_parse_usage(read_of(pid, "stat", buf), to);
 }
 
 double
@@ -179,11 +217,14 @@ procfs_threads(pid_t pid)
 }
 
 int
-procfs_fds(void)
+procfs_fds(pid_t pid)
 {
-	DIR *d = opendir("/proc/self/fd");
-	int n = -1; /* the directory's own is not counted */
+	int n = pid == getpid() ? -1 : 0; /* the directory's own is not counted */
+	char path[64];
+	DIR *d;
 
+	snprintf(path, sizeof(path), "/proc/%d/fd", (int)pid);
+	d = opendir(path);
 	if (d == NULL)
 		return -1;
 	for (struct dirent *entry; (entry = readdir(d)) != NULL;)
@@ -191,6 +232,14 @@ procfs_fds(void)
 			n++;
 	closedir(d);
 	return n;
+}
+
+int64_t
+procfs_max_fds(pid_t pid)
+{
+	char buf[FILE_MAX];
+
+	return procfs_number(read_of(pid, "limits", buf), "Max open files");
 }
 
 bool

@@ -134,7 +134,7 @@ drop_next(struct reload *r)
 				s->coming = NULL;
 			proc_end(p, PROC_ROLLED_BACK);
 			if (s->serving == NULL && s->index < f->wanted && !s->waiting)
-				slot_start_in(s, 0);
+				slot_start_in(s, 0, s->why);
 		}
 }
 

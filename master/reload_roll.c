@@ -210,7 +210,7 @@ back_one(struct reload *r, struct slot *s)
 	if (p != NULL)
 		fleet_take_back(f, p, PROC_ROLLED_BACK);
 	else if (s->serving == NULL && !s->waiting && s->coming == NULL)
-		slot_start_in(s, 0);
+		slot_start_in(s, 0, SPAWN_RELOAD);
 	else if (is_next(r, s->serving) && s->coming == NULL &&
 		 fleet_start_beside(f, s->index, f->gen, PROC_ROLLED_BACK, false, &e) ==
 		     NULL)

@@ -27,11 +27,13 @@ start(struct slot *s)
 	if (s->coming != NULL || s->serving != NULL)
 		return;
 	s->coming = proc_start(f, f->gen, s->index, ++s->epoch, false, &e);
-	if (s->coming != NULL)
+	if (s->coming != NULL) {
+		f->tally.spawns[s->why]++;
 		return;
+	}
 	log_error("master", "worker cannot be started", "slot=%u reason=\"%s\"", s->index,
 	    e.text);
-	slot_start_in(s, backoff_next(&s->backoff, 0, false));
+	slot_start_in(s, backoff_next(&s->backoff, 0, false), s->why);
 }
 
 static void
@@ -69,11 +71,12 @@ slot_destroy(struct slot *s)
 }
 
 void
-slot_start_in(struct slot *s, int64_t ms)
+slot_start_in(struct slot *s, int64_t ms, enum spawn_reason why)
 {
 	struct timeval tv = {.tv_sec = ms / 1000, .tv_usec = (ms % 1000) * 1000};
 
 	s->waiting = true;
+	s->why = why;
 	evtimer_add(s->timer, &tv);
 }
 

@@ -35,14 +35,8 @@ in_units(uint64_t n, unsigned per_unit)
 void
 slot_counts_put(const struct slot_counts *c, json_t *row)
 {
-	double ticks_per_s = (double)sysconf(_SC_CLK_TCK);
-
 #define COUNT(stat, member, per_unit)                                                      \
 	json_object_set_new(row, member, in_units(c->stat, per_unit));
 #include "master/slot_counts.def"
 #undef COUNT
-	json_object_set_new(
-	    row, "cpu_user_s", json_real((double)c->user_ticks / ticks_per_s));
-	json_object_set_new(
-	    row, "cpu_system_s", json_real((double)c->system_ticks / ticks_per_s));
 }

@@ -22,5 +22,5 @@ struct slot_counts {
 void slot_counts_add(struct slot_counts *to, const uint64_t stats[STAT_COUNT]);
 void slot_counts_add_cpu(
     struct slot_counts *to, uint64_t user_ticks, uint64_t system_ticks);
-/* Their members of a row of metrics.workers. */
+/* The members of a row of metrics.workers, those of processor time left out. */
 void slot_counts_put(const struct slot_counts *c, json_t *row);

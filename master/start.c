@@ -5,6 +5,7 @@
 #include "common/log.h"
 #include "master/books.h"
 #include "master/chores.h"
+#include "master/clock.h"
 #include "master/ctl/ctl.h"
 #include "master/daemon.h"
 #include "master/env.h"
@@ -222,21 +223,12 @@ start_statsd(struct master *m, struct err *e)
 	return 0;
 }
 
-static double
-unix_now(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_REALTIME, &now);
-	return (double)now.tv_sec + (double)(now.tv_nsec / 1000) / 1e6;
-}
-
 enum master_exit
 start_all(struct master *m, struct err *e)
 {
 	const struct conf *c = &m->heritage.conf;
 
-	m->started = unix_now();
+	m->started = clock_unix_s();
 	if (open_process(m, e) < 0 || jobs_init(&m->jobs, c->state_dir, e) < 0)
 		return EXIT_CONFIG;
 	if (events_init(&m->events, 1, e) < 0)

@@ -13,7 +13,7 @@
 
 /* Of this JSON, of the messages on the channels, of how signals are held back meanwhile:
  * one more with each change of any. */
-#define LAYOUT 7
+#define LAYOUT 8
 
 /* Workers of the old binary go on: what is shared with them must be the same. */
 static json_t *
@@ -153,14 +153,15 @@ totals_to_json(const struct totals *t)
 static json_t *
 state_to_json(const struct master *m)
 {
-	return json_pack(
-	    "{s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o*}",
+	return json_pack("{s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, "
+			 "s:o, s:o, s:o, s:o, s:o*}",
 	    "shoal", SHOAL_VERSION, "layout", layout_to_json(), "instance",
 	    FIELDS(m, upgrade_instance_fields), "conf", conf_save(&m->heritage.conf),
 	    "listeners", listeners_to_json(&m->listeners), "generations",
 	    generations_to_json(m), "slots", slots_to_json(&m->fleet), "procs",
 	    procs_to_json(&m->fleet), "jobs", jobs_to_json(&m->jobs), "totals",
-	    totals_to_json(&m->minder->totals), "metrics",
+	    totals_to_json(&m->minder->totals), "tally", tally_to_json(&m->fleet.tally),
+	    "usage", meter_save(&m->minder->meter), "metrics",
 	    metric_sums_save(m->minder->metrics), "routes", routes_save(&m->minder->routes),
 	    "crashes", crashes_save(&m->minder->crashes), "self",
 	    selfcount_to_json(&m->self, &m->events), "control", ctl_to_json(m->ctl));
@@ -188,6 +189,7 @@ upgrade_state_write(const struct master *m, struct err *e)
 	json_t *state;
 
 	minder_fold_own(m->minder);
+	meter_look(&m->minder->meter, m);
 	state = state_to_json(m);
 	text = state ? json_dumps(state, JSON_COMPACT) : NULL;
 	json_decref(state);

@@ -119,6 +119,21 @@ facts_latency(const struct master *m, const struct totals_snapshot *s, bool as_t
 	return facts_latency_of(&d, as_text);
 }
 
+json_t *
+facts_heartbeat_age(const struct proc *p)
+{
+	uint64_t beat_ns;
+	int64_t age_ms;
+
+	if (p == NULL || p->seg == NULL || !p->was_ready)
+		return json_null();
+	beat_ns = atomic_load_explicit(&p->seg->heartbeat_ns, memory_order_relaxed);
+	if (beat_ns == 0)
+		return json_null(); /* the first beat is due a second after it is ready */
+	age_ms = clock_ms() - (int64_t)(beat_ns / 1000000);
+	return json_real(age_ms > 0 ? (double)age_ms / 1000 : 0);
+}
+
 static bool
 is_missing(const struct slot *s)
 {

@@ -18,6 +18,8 @@ json_t *facts_rates_10s(const struct master *m);
 /* ["worker 3: 5 short lives in a row, signal=SIGSEGV", ...]: what somebody should look at.
  */
 json_t *facts_alerts(const struct master *m);
+/* Seconds since a worker's I/O thread was last seen alive; null: not yet. p may be NULL. */
+json_t *facts_heartbeat_age(const struct proc *p);
 /* Slots that should have a worker and have none. */
 unsigned facts_missing(const struct master *m);
 /* {"fields","series"}: what counters and the points of the history mean. */

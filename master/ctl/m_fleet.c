@@ -125,6 +125,15 @@ static const struct {
     {"CONT", SIGCONT},
 };
 
+/* Its end, if that comes of it, is no crash of the application's. */
+static void
+signal_by_hand(struct proc *p, int signo)
+{
+	if (signo != SIGSTOP && signo != SIGCONT && p->state < LIFE_DRAINING)
+		p->reason = PROC_KILLED;
+	proc_signal(p, signo);
+}
+
 int
 ctl_workers_kill(struct ctl_call *call)
 {
@@ -135,7 +144,7 @@ ctl_workers_kill(struct ctl_call *call)
 		return 0;
 	for (size_t i = 0; i < ARRAY_LEN(signals); i++)
 		if (strcmp(signals[i].name, name) == 0)
-			proc_signal(p, signals[i].signo);
+			signal_by_hand(p, signals[i].signo);
 	log_warn("ctl", "signal sent to worker", "slot=%u pid=%d signal=%s by=%s", p->slot,
 	    (int)p->pid, name, call->peer.comm);
 	return ctl_reply(call, json_pack("{s:i}", "pid", (int)p->pid));

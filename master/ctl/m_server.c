@@ -139,8 +139,9 @@ ctl_server_status(struct ctl_call *call)
 
 	json_object_set_new(v, "master",
 	    json_pack("{s:i, s:I, s:i, s:f, s:i}", "pid", (int)getpid(), "rss_bytes",
-		(json_int_t)procfs_rss(getpid()), "fds", procfs_fds(), "loop_lag_p99_s",
-		ctl_lag_p99_s(call->ctl), "connections", (int)call->ctl->n_conns));
+		(json_int_t)procfs_rss(getpid()), "fds", procfs_fds(getpid()),
+		"loop_lag_p99_s", ctl_lag_p99_s(call->ctl), "connections",
+		(int)call->ctl->n_conns));
 	json_object_set_new(v, "workers", workers_json(m));
 	json_object_set_new(v, "listeners", json_integer((json_int_t)m->listeners.n));
 	json_object_set_new(v, "last_reload", last_reload(js));

@@ -158,16 +158,22 @@ get_last_exit(const struct row *r)
 static json_t *
 get_heartbeat_age(const struct row *r)
 {
-	uint64_t beat_ns;
-	int64_t age_ms;
+	return facts_heartbeat_age(r->p);
+}
 
-	if (r->p == NULL || r->p->seg == NULL || !r->p->was_ready)
-		return json_null();
-	beat_ns = atomic_load_explicit(&r->p->seg->heartbeat_ns, memory_order_relaxed);
-	if (beat_ns == 0)
-		return json_null(); /* the first beat is due a second after it is ready */
-	age_ms = clock_ms() - (int64_t)(beat_ns / 1000000);
-	return json_real(age_ms > 0 ? (double)age_ms / 1000 : 0);
+/* As the meter last saw it. */
+static json_t *
+get_pss(const struct row *r)
+{
+	return r->p && r->p->usage.pss_bytes ? json_integer(r->p->usage.pss_bytes)
+					     : json_null();
+}
+
+static json_t *
+get_uss(const struct row *r)
+{
+	return r->p && r->p->usage.uss_bytes ? json_integer(r->p->usage.uss_bytes)
+					     : json_null();
 }
 
 static const struct {
@@ -190,6 +196,8 @@ static const struct {
     {"connections", get_connections},
     {"loop_lag_us", get_loop_lag},
     {"rss_bytes", get_rss},
+    {"pss_bytes", get_pss},
+    {"uss_bytes", get_uss},
     {"cpu_s", get_cpu},
     {"restarts", get_restarts},
     {"last_exit", get_last_exit},
@@ -305,7 +313,6 @@ add_details(json_t *v, struct master *m, const struct proc *p)
 {
 	const struct totals_worker *w = totals_of(&m->minder->totals, p->seg);
 
-	json_object_set_new(v, "pss_bytes", integer_or_null(procfs_pss(p->pid)));
 	json_object_set_new(v, "os_threads", integer_or_null(procfs_threads(p->pid)));
 	json_object_set_new(v, "threads", json_integer(p->gen->heritage.conf.threads));
 	json_object_set_new(v, "loaded_app", ctl_text(str_of(p->gen->heritage.conf.app)));

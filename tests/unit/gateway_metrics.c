@@ -13,13 +13,16 @@ static int
 on_setup(void **state)
 {
 	(void)state;
-	docs[METRICS_DOC_status] = json_pack("{s:b,s:f,s:{s:i}}", "ready", 1, "started",
-	    1795276893.25, "workers", "busy", 2);
+	docs[METRICS_DOC_status] =
+	    json_pack("{s:b,s:f}", "ready", 1, "started", 1795276893.25);
 	docs[METRICS_DOC_stats] = json_pack("{s:{s:i,s:n},s:{s:i,s:i}}", "totals",
 	    "out_body", 77, "aborted", "status", "200", 5, "404", 1);
 	docs[METRICS_DOC_workers] = json_pack("{s:[{s:i,s:s,s:i},{s:i,s:s,s:i},{s:i}]}",
-	    "workers", "slot", 0, "role", "serving", "rss_bytes", 10, "slot", 0, "role",
-	    "draining", "rss_bytes", 20, "slot", 1);
+	    "workers", "slot", 0, "role", "serving", "in_flight", 15, "slot", 0, "role",
+	    "draining", "in_flight", 20, "slot", 1);
+	docs[METRICS_DOC_slots] = json_pack("{s:{s:i}, s:[{s:s,s:s,s:i},{s:s,s:i,s:n}]}",
+	    "states", "busy", 2, "processes", "role", "master", "worker", "", "rss_bytes",
+	    10, "role", "worker", "worker", 0, "rss_bytes");
 	docs[METRICS_DOC_listeners] = json_pack(
 	    "{s:[{s:s,s:i}]}", "listeners", "name", "unix:/a\"b\\c\nd", "accepted", 9);
 	docs[METRICS_DOC_durations] =
@@ -72,7 +75,8 @@ test_text(void **state)
 	    "\nshoal_ready 1\n",
 	    "\nshoal_start_timestamp_seconds 1795276893.25\n",
 	    "\nshoal_workers{state=\"busy\"} 2\n",
-	    "\nshoal_worker_resident_memory_bytes{worker=\"0\"} 10\n",
+	    "\nshoal_process_resident_memory_bytes{role=\"master\",worker=\"\"} 10\n",
+	    "\nshoal_worker_in_flight{worker=\"0\"} 15\n",
 	    "\nshoal_connections_accepted_total{listener=\"unix:/a\\\"b\\\\c\\nd\"} 9\n",
 	    "\nshoal_http_request_duration_seconds_bucket{le=\"0.25\"} 3\n",
 	    "\nshoal_http_request_duration_seconds_bucket{le=\"1\"} 3\n",
@@ -99,6 +103,7 @@ test_text(void **state)
 	for (size_t i = 0; i < ARRAY_LEN(lines); i++)
 		expect(text, lines[i]);
 	assert_null(strstr(text, "} 20\n")); /* draining: not the place's */
+	assert_null(strstr(text, "memory_bytes{role=\"worker\""));
 	assert_null(strstr(text, "\nshoal_http_aborted_total ")); /* null: no sample */
 	assert_null(strstr(text, "shoal_http_app_duration_seconds_count"));
 	assert_null(strstr(text, "# EOF"));

@@ -6,6 +6,7 @@
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
+#include <sys/resource.h>
 
 #include <cmocka.h>
 
@@ -31,6 +32,42 @@ test_stat(void **state)
 		assert_true(cpu == cases[i].cpu_s);
 		assert_int_equal(threads, cases[i].threads);
 	}
+}
+
+static void
+test_usage(void **state)
+{
+	static const struct {
+		struct str text;
+		bool good;
+	} cases[] = {
+	    {STR("9 (a) b) R 1 1 1 0 -1 4 1 0 0 0 250 50 7 7 20 0 3 0 99 8192 2 18446744073"
+		 "709551615 1"),
+		true},
+	    {STR("9 (a) R 1 1 1 0 -1 4 1 0 0 0 250 50 7 7 20 0 3 0 99 8192"), false},
+	    {STR("9 (a) R 1 1 1 0 -1 4 1 0 0 0 x 50 7 7 20 0 3 0 99 8192 2 1"), false},
+	    {STR(""), false},
+	};
+	struct procfs_memory memory;
+	struct procfs_stat got;
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		assert_int_equal(procfs_parse_usage(cases[i].text, &got), cases[i].good);
+		if (!cases[i].good)
+			continue;
+		assert_int_equal(got.user_ticks, 250);
+		assert_int_equal(got.system_ticks, 50);
+		assert_int_equal(got.vsz_bytes, 8192);
+		assert_int_equal(got.rss_bytes, 2 * sysconf(_SC_PAGESIZE));
+	}
+	assert_true(procfs_parse_memory(
+	    STR("0-f ---p 0 00:00 0 [rollup]\nRss: 9 kB\nPss: 7 kB\nPss_Dirty: 1 kB\n"
+		"Private_Clean: 2 kB\nPrivate_Dirty: 3 kB\n"),
+	    &memory));
+	assert_int_equal(memory.pss_bytes, 7 * 1024);
+	assert_int_equal(memory.uss_bytes, 5 * 1024);
+	assert_false(procfs_parse_memory(STR("Pss: 7 kB\nPrivate_Clean: 2 kB\n"), &memory));
 }
 
 static void
@@ -63,19 +100,31 @@ static void
 test_own_process(void **state)
 {
 	pid_t me = getpid();
-	int fds = procfs_fds(), fd = open("/dev/null", O_RDONLY);
+	int fds = procfs_fds(me), fd = open("/dev/null", O_RDONLY);
+	struct procfs_memory memory;
+	struct procfs_stat stat;
+	struct rlimit limit;
 
 	(void)state;
-	assert_int_equal(procfs_fds(), fds + 1);
+	assert_int_equal(procfs_fds(me), fds + 1);
 	close(fd);
 	assert_true(procfs_rss(me) > 100000);
-	assert_true(procfs_pss(me) > 10000 && procfs_pss(me) <= procfs_rss(me) * 2);
+	assert_true(procfs_memory(me, &memory));
+	assert_true(memory.pss_bytes > 10000 && memory.pss_bytes <= procfs_rss(me) * 2);
+	assert_true(memory.uss_bytes > 10000 && memory.uss_bytes <= memory.pss_bytes);
+	assert_true(procfs_stat(me, &stat) && stat.vsz_bytes >= stat.rss_bytes);
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
+	assert_int_equal(procfs_max_fds(me), limit.rlim_cur);
 	assert_true(procfs_cpu_s(me) >= 0);
 	assert_true(procfs_threads(me) >= 1);
 	assert_false(procfs_catches(me, SIGRTMIN + 4));
 	signal(SIGRTMIN + 4, on_signal);
 	assert_true(procfs_catches(me, SIGRTMIN + 4));
 	assert_int_equal(procfs_rss(-5), -1);
+	assert_int_equal(procfs_fds(-5), -1);
+	assert_int_equal(procfs_max_fds(-5), -1);
+	assert_false(procfs_stat(-5, &stat));
+	assert_false(procfs_memory(-5, &memory));
 	assert_true(procfs_cpu_s(-5) < 0);
 	assert_int_equal(procfs_threads(-5), -1);
 	assert_true(procfs_oom_kills() >= -1);
@@ -86,6 +135,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_stat),
+	    cmocka_unit_test(test_usage),
 	    cmocka_unit_test(test_lines),
 	    cmocka_unit_test(test_own_process),
 	};

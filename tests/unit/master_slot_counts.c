@@ -4,7 +4,6 @@
 
 #include <setjmp.h>
 #include <stdarg.h>
-#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -41,17 +40,12 @@ test_no_sum_wraps(void **state)
 static void
 test_members(void **state)
 {
-	const struct slot_counts c = {
-	    .requests = 5, .user_ticks = (uint64_t)sysconf(_SC_CLK_TCK) * 3 / 2};
-	json_t *row = json_object(), *v;
+	const struct slot_counts c = {.requests = 5};
+	json_t *row = json_object();
 
 	(void)state;
 	slot_counts_put(&c, row);
 	assert_int_equal(json_integer_value(json_object_get(row, "requests")), 5);
-	v = json_object_get(row, "cpu_user_s");
-	assert_true(
-	    json_is_real(v) && json_real_value(v) > 1.49 && json_real_value(v) < 1.51);
-	assert_true(json_is_real(json_object_get(row, "cpu_system_s")));
 	json_decref(row);
 }
 

@@ -44,6 +44,11 @@ test_there_and_back(void **state)
 	assert_int_equal(next.fleet.slots[1]->serving->gen->number, 4);
 	assert_int_equal(next.minder->totals.dead.stats[STAT_requests], 123456);
 	assert_int_equal(next.minder->crashes.total, 71);
+	assert_int_equal(next.fleet.slots[1]->base.requests, 41);
+	assert_int_equal(next.fleet.tally.spawns[SPAWN_RELOAD], 12);
+	assert_int_equal(next.fleet.tally.exits[PROC_CRASHED][SIGKILL], 1);
+	assert_int_equal(next.fleet.tally.exits[PROC_WAS_STUCK][SIGRTMIN + 3], 1);
+	assert_int_equal(next.fleet.tally.exits[PROC_FAILED][0], 1);
 	assert_int_equal(jobs_running(&next.jobs)->kind, JOB_UPGRADE);
 	assert_true(fcntl(next.listeners.v[0].fd, F_GETFD) & FD_CLOEXEC);
 	json_decref(before);

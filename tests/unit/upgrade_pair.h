@@ -130,12 +130,17 @@ make_fleet(struct fleet *f)
 	struct slot slot = {.last_cause = "status=1",
 	    .last_at = 1.5,
 	    .restarts = 3,
+	    .why = SPAWN_MEMORY,
 	    .base = {.requests = 41, .user_ticks = 6, .system_ticks = 7}};
 	int pair[2];
 
 	f->board = board_create(&f->spawn.board_fd, &e);
 	assert_non_null(f->board);
 	f->wanted = 2;
+	f->tally.spawns[SPAWN_RELOAD] = 12;
+	tally_exit(&f->tally, PROC_CRASHED, SIGKILL);
+	tally_exit(&f->tally, PROC_WAS_STUCK, SIGRTMIN + 3);
+	tally_exit(&f->tally, PROC_FAILED, 1 << 8);
 	f->gen = make_generation(5, "2");
 	assert_int_equal(msg_pair(pair, &e), 0);
 	close(pair[1]);
