@@ -119,6 +119,18 @@ is_row(const struct quota_row *r, uint64_t hash, const char *key, size_t n)
 	return r->hash == hash && r->key_len == n && memcmp(r->key, key, n) == 0;
 }
 
+static struct quota_view
+view_of(const struct quota_row *r)
+{
+	return (struct quota_view){
+	    .state = r->state < QUOTA_STATES ? (enum quota_state)r->state : QUOTA_OK,
+	    .limit = r->limit,
+	    .used = r->used,
+	    .rate = r->rate,
+	    .until = r->until,
+	};
+}
+
 static void
 look_up(const struct quota_row *table, uint64_t hash, const char *key, size_t n,
     struct quota_view *view)
@@ -130,12 +142,7 @@ look_up(const struct quota_row *table, uint64_t hash, const char *key, size_t n,
 			return;
 		if (!is_row(r, hash, key, n))
 			continue;
-		view->state =
-		    r->state < QUOTA_STATES ? (enum quota_state)r->state : QUOTA_OK;
-		view->limit = r->limit;
-		view->used = r->used;
-		view->rate = r->rate;
-		view->until = r->until;
+		*view = view_of(r);
 		return;
 	}
 }
@@ -161,6 +168,22 @@ quota_find(const struct quota *q, const char *key, size_t n, struct quota_view *
 		    version)
 			return;
 	}
+}
+
+bool
+quota_each(const struct quota *q, quota_each_fn *fn, void *ctx)
+{
+	uint64_t version = atomic_load_explicit(&q->head->version, memory_order_acquire);
+	const struct quota_row *table = q->table[version & 1];
+
+	for (size_t i = 0; i < QUOTA_ROWS && q->head->used[version & 1] > 0; i++) {
+		struct quota_view view = view_of(&table[i]);
+
+		if (table[i].key_len > 0 && table[i].key_len <= ACCT_KEY_MAX)
+			fn(ctx, table[i].key, table[i].key_len, &view);
+	}
+	atomic_thread_fence(memory_order_acquire);
+	return atomic_load_explicit(&q->head->version, memory_order_relaxed) == version;
 }
 
 static unsigned

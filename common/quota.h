@@ -54,6 +54,12 @@ void quota_close(struct quota *q);
 /* QUOTA_OK for an account without a quota. Costs one load when there are none at all. */
 void quota_find(const struct quota *q, const char *key, size_t n, struct quota_view *view);
 
+/* Every account with a quota. false: the table was exchanged meanwhile; what was said is
+ * not of one moment. */
+typedef void quota_each_fn(
+    void *ctx, const char *key, size_t n, const struct quota_view *view);
+bool quota_each(const struct quota *q, quota_each_fn *fn, void *ctx);
+
 /* The ledger: a new table, row by row, then all at once. */
 void quota_begin(struct quota *q);
 /* false: the table is full. */

@@ -93,8 +93,8 @@ append(struct accounts *a, uint64_t hash, const char *name, size_t n)
 	return &a->v[a->n++];
 }
 
-static struct account *
-find(struct accounts *a, const char *name)
+struct account *
+accounts_find(struct accounts *a, const char *name)
 {
 	size_t n = strlen(name);
 	uint64_t hash = siphash(a->hash_key, name, n);
@@ -118,7 +118,7 @@ grow(uint64_t sum, uint64_t before, uint64_t now)
 static void
 take(struct accounts *a, struct acct_view *mark, const struct acct_view *now)
 {
-	struct account *to = find(a, now->key);
+	struct account *to = accounts_find(a, now->key);
 
 	if (mark->epoch != now->epoch)
 		memset(mark->value, 0, sizeof(mark->value));

@@ -5,6 +5,8 @@
 
 #include "common/acct.h"
 
+#include <jansson.h>
+
 #define ACCOUNTS_KEPT 16384 /* accounts by name; the rest together is ~other */
 #define ACCOUNTS_OTHER "~other"
 
@@ -15,6 +17,7 @@ struct orphan;
 struct account {
 	char name[ACCT_KEY_MAX + 1];
 	uint64_t value[ACCT_COLUMNS];
+	uint64_t billed; /* as accounts_billed() said last */
 };
 
 /* One worker's table and what of it is in the sums. Zeroed is a fine start. */
@@ -48,6 +51,18 @@ NODISCARD int accounts_create(const struct accounts *a, struct accounts_table *t
 /* Adds what a table has grown since the last time. */
 void accounts_look(struct accounts *a, struct accounts_table *t);
 void accounts_table_close(struct accounts_table *t);
+/* The sums of this name, ~other's when it has none of its own; made when it is new. */
+struct account *accounts_find(struct accounts *a, const char *name);
+
+/* Billable bytes as a counter, which they are not: what turns out not to have been
+ * delivered is taken off again. It waits until they have grown beyond what was said. */
+uint64_t accounts_billed(struct account *a);
+
+/* What the sums hold beyond the tables of workers that go on (borrowed), for the binary
+ * that takes over, and back: before it looks at any table. */
+json_t *accounts_save(
+    const struct accounts *a, const struct accounts_table *const *live, size_t n);
+void accounts_restore(struct accounts *a, const json_t *from);
 
 /* The help, unit and name of each column. */
 struct accounts_column {

@@ -2,8 +2,8 @@
 #include "master/books.h"
 
 #include "common/log.h"
-#include "common/quota.h"
 #include "common/siphash.h"
+#include "master/books_sums.h"
 #include "master/master.h"
 #include "master/sidecar.h"
 
@@ -15,6 +15,7 @@
 #include <stdio.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <time.h>
 
 #define LEDGER_NAME "shoal-ledger"
 #define DATABASE_NAME "ledger.db"
@@ -30,10 +31,12 @@ struct books {
 	struct master *master;   /* borrowed */
 	struct sidecar *sidecar; /* owned */
 	char database[PATH_MAX], dir[512], program[1024], node[300];
-	int quota_fd; /* owned */
-	int lock_fd;  /* owned; -1: it could not be had yet */
-	int dir_fd;   /* owned; locked against others with this runtime directory */
-	bool ending;  /* the master's loop waits for it */
+	int quota_fd;        /* owned */
+	int lock_fd;         /* owned; -1: it could not be had yet */
+	int dir_fd;          /* owned; locked against others with this runtime directory */
+	bool ending;         /* the master's loop waits for it */
+	struct quota quotas; /* of quota_fd */
+	struct books_sums sums;
 };
 
 /* ---- Where things are ---- */
@@ -208,6 +211,7 @@ on_config(void *ctx)
 	struct books *b = ctx;
 	const struct conf *c = &b->master->heritage.conf;
 
+	books_sums_begin(&b->sums);
 	return json_pack("{s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:I}", "segments", b->dir,
 	    "database", b->database, "node", b->node, "flush_ms",
 	    (json_int_t)c->ledger_flush, "minutes_s",
@@ -232,7 +236,10 @@ on_event(void *ctx, const char *type, json_t *data)
 {
 	struct books *b = ctx;
 
-	events_emit(&b->master->events, type, json_incref(data));
+	if (strcmp(type, LEDGER_COUNTS_EVENT) == 0)
+		books_sums_take(&b->sums, data);
+	else
+		events_emit(&b->master->events, type, json_incref(data));
 }
 
 static void
@@ -340,13 +347,25 @@ open_quotas(struct books *b, struct err *e)
 	if (dir < 0)
 		return err_errno(e, "the accounts' directory %s", b->dir);
 	b->quota_fd = quota_file(dir, false, e);
-	return b->quota_fd < 0 ? -1 : 0;
+	return b->quota_fd < 0 ? -1 : quota_open(&b->quotas, b->quota_fd, false, e);
 }
 
 int
 books_quota_fd(const struct books *b)
 {
 	return b ? b->quota_fd : -1;
+}
+
+const struct quota *
+books_quotas(const struct books *b)
+{
+	return &b->quotas;
+}
+
+const struct books_sums *
+books_sums(const struct books *b)
+{
+	return b ? &b->sums : NULL;
 }
 
 int
@@ -368,6 +387,8 @@ books_open(struct books **out, struct master *m, struct err *e)
 	snprintf(b->database, sizeof(b->database), "%s", database);
 	snprintf(b->program, sizeof(b->program), "%s/" LEDGER_NAME, m->bin_dir);
 	name_node(b, c);
+	b->sums.complete_until = (double)time(NULL);
+	books_sums_restore(&b->sums, json_object_get(m->adopted, "books"));
 	if (make_absolute(b->database, sizeof(b->database), e) < 0)
 		return -1;
 	if (stat(b->database, &st) == 0 && S_ISDIR(st.st_mode))
@@ -405,6 +426,7 @@ books_close(struct books *b)
 		close(b->lock_fd);
 	if (b->dir_fd >= 0)
 		close(b->dir_fd);
+	quota_close(&b->quotas);
 	if (b->quota_fd >= 0)
 		close(b->quota_fd);
 	free(b);

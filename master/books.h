@@ -3,11 +3,13 @@
 #pragma once
 
 #include "common/err.h"
+#include "common/quota.h"
 
 #include <jansson.h>
 #include <sys/types.h>
 
 struct books;
+struct books_sums;
 struct master;
 
 /* NULL in *b and 0: no ledger is configured. -1: it cannot be had, or is another's. */
@@ -19,6 +21,10 @@ const char *books_dir(const struct books *b);
 /* The table of quotas for the workers, who cannot write to it; -1: there is none. Borrowed.
  */
 int books_quota_fd(const struct books *b);
+/* The same table, to look at. */
+const struct quota *books_quotas(const struct books *b);
+/* What ledgers counted of their own work; NULL without books. */
+const struct books_sums *books_sums(const struct books *b);
 /* After the last worker: one more flush, then its end; the master's loop is left then.
  * false: there is nothing to wait for. */
 bool books_end(struct books *b);

@@ -206,8 +206,11 @@ open_names(struct master *m, struct err *e)
 static int
 open_accounts(struct master *m, struct err *e)
 {
-	return accounts_open(
-	    &m->accounts, books_dir(m->books), m->adopted == NULL, m->base, e);
+	if (accounts_open(
+		&m->accounts, books_dir(m->books), m->adopted == NULL, m->base, e) < 0)
+		return -1;
+	accounts_restore(&m->accounts, json_object_get(m->adopted, "accounts"));
+	return 0;
 }
 
 /* A master that takes over serves on without. */

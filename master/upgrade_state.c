@@ -2,6 +2,8 @@
  * SPDX-License-Identifier: MIT */
 #include "common/board.h"
 #include "common/msg.h"
+#include "master/books.h"
+#include "master/books_sums.h"
 #include "master/ctl/ctl.h"
 #include "master/minder.h"
 #include "master/upgrade.h"
@@ -13,7 +15,7 @@
 
 /* Of this JSON, of the messages on the channels, of how signals are held back meanwhile:
  * one more with each change of any. */
-#define LAYOUT 8
+#define LAYOUT 9
 
 /* Workers of the old binary go on: what is shared with them must be the same. */
 static json_t *
@@ -167,6 +169,22 @@ state_to_json(const struct master *m)
 	    selfcount_to_json(&m->self, &m->events), "control", ctl_to_json(m->ctl));
 }
 
+/* Of accounts, and of the ledger, where there is one. */
+static void
+add_accounts(json_t *state, const struct master *m)
+{
+	const struct books_sums *books = books_sums(m->books);
+	const struct accounts_table *live[FLEET_LINES];
+	size_t n = 0;
+
+	for (const struct proc *p = m->fleet.procs; p != NULL; p = p->next)
+		if (n < ARRAY_LEN(live))
+			live[n++] = &p->accounts;
+	json_object_set_new(state, "accounts", accounts_save(&m->accounts, live, n));
+	if (books != NULL)
+		json_object_set_new(state, "books", books_sums_save(books));
+}
+
 static int
 write_all(int fd, const char *p, size_t n)
 {
@@ -191,6 +209,7 @@ upgrade_state_write(const struct master *m, struct err *e)
 	minder_fold_own(m->minder);
 	meter_look(&m->minder->meter, m);
 	state = state_to_json(m);
+	add_accounts(state, m);
 	text = state ? json_dumps(state, JSON_COMPACT) : NULL;
 	json_decref(state);
 	if (text == NULL)

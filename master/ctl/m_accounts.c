@@ -83,20 +83,29 @@ sum_of(const uint64_t *value, const int *columns, size_t n)
 }
 
 static json_t *
-sums_to_json(const char *name, const uint64_t *value)
+sums_to_json(const char *name, const uint64_t *value, uint64_t billed)
 {
 	static const int out[] = {
 	    ACCT_out_head, ACCT_out_body, ACCT_out_framing, ACCT_out_tls};
 	static const int in[] = {ACCT_in_head, ACCT_in_body, ACCT_in_framing, ACCT_in_tls};
 
-	return json_pack("{s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "account", name,
-	    "requests", (json_int_t)value[ACCT_requests], "aborted",
-	    (json_int_t)value[ACCT_aborted], "sent_bytes",
-	    (json_int_t)sum_of(value, out, ARRAY_LEN(out)), "received_bytes",
+	return json_pack("{s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "account", name,
+	    "billable_bytes", (json_int_t)billed, "requests",
+	    (json_int_t)value[ACCT_requests], "aborted", (json_int_t)value[ACCT_aborted],
+	    "sent_bytes", (json_int_t)sum_of(value, out, ARRAY_LEN(out)), "received_bytes",
 	    (json_int_t)sum_of(value, in, ARRAY_LEN(in)), "undelivered_bytes",
 	    (json_int_t)value[ACCT_out_undelivered], "uncertain_bytes",
 	    (json_int_t)value[ACCT_uncertain], "throttled",
 	    (json_int_t)value[ACCT_throttled]);
+}
+
+/* Beside the accounts that were named, those that are nobody's. */
+static bool
+has_series(const struct strlist *names, const char *name)
+{
+	return names->n > 0 &&
+	       (strlist_has(names, name) || strcmp(name, ACCT_NAME_NONE) == 0 ||
+		   strcmp(name, ACCT_NAME_OVERFLOW) == 0);
 }
 
 /* A fixed list of names: were it the largest ones of the moment, ~other would go backwards
@@ -106,23 +115,32 @@ ctl_metrics_accounts(struct ctl_call *call)
 {
 	struct master *m = call->master;
 	const struct strlist *names = &master_conf(m)->metrics_account;
-	const struct accounts *all = &m->accounts;
+	struct accounts *all = &m->accounts;
+	uint64_t billed = 0, billed_other = 0, overflow = 0;
 	uint64_t total[ACCT_COLUMNS] = {0}, other[ACCT_COLUMNS] = {0};
 	json_t *list = json_array();
 
 	minder_look_at_accounts(m->minder);
 	for (uint32_t i = 0; i < all->n; i++) {
-		const struct account *a = &all->v[i];
+		struct account *a = &all->v[i];
+		uint64_t its = accounts_billed(a);
 
 		add(total, a);
-		if (strlist_has(names, a->name))
-			json_array_append_new(list, sums_to_json(a->name, a->value));
-		else
+		billed += its;
+		if (strcmp(a->name, ACCT_NAME_OVERFLOW) == 0)
+			overflow = its;
+		if (has_series(names, a->name)) {
+			json_array_append_new(list, sums_to_json(a->name, a->value, its));
+		} else {
 			add(other, a);
+			billed_other += its;
+		}
 	}
 	if (names->n > 0)
-		json_array_append_new(list, sums_to_json(ACCOUNTS_OTHER, other));
-	return ctl_reply(call, json_pack("{s:o, s:o, s:I, s:I}", "accounts", list, "total",
-				   sums_to_json("", total), "known", (json_int_t)all->n,
-				   "overflowed", (json_int_t)all->overflowed));
+		json_array_append_new(
+		    list, sums_to_json(ACCOUNTS_OTHER, other, billed_other));
+	return ctl_reply(call,
+	    json_pack("{s:o, s:o, s:I, s:I, s:I}", "accounts", list, "total",
+		sums_to_json("", total, billed), "known", (json_int_t)all->n, "overflowed",
+		(json_int_t)all->overflowed, "overflow_bytes", (json_int_t)overflow));
 }

@@ -61,5 +61,6 @@ ctl_metrics_server(struct ctl_call *call)
 	    json_pack("[{s:s, s:s, s:s, s:s, s:i}]", "version", SHOAL_VERSION, "commit",
 		build_commit, "openssl", build_openssl, "libevent", event_get_version(),
 		"value", 1));
+	json_object_set_new(v, "accounting", facts_accounting(m));
 	return ctl_reply(call, v);
 }

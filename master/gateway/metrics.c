@@ -30,7 +30,6 @@ static const char *const questions[QUESTIONS] = {
     [METRICS_DOC_workers] = "workers.list",
     [METRICS_DOC_listeners] = "listeners.list",
     [METRICS_DOC_accounts] = "metrics.accounts",
-    [METRICS_DOC_ledger] = "accounting.status",
     [METRICS_DOC_own] = "metrics.get",
     [METRICS_DOC_routes] = "routes.list",
     [METRICS_DOC_durations] = "metrics.durations",

@@ -12,7 +12,6 @@ enum metrics_doc {
 	METRICS_DOC_workers,
 	METRICS_DOC_listeners,
 	METRICS_DOC_accounts,
-	METRICS_DOC_ledger,
 	METRICS_DOC_own, /* the application's */
 	METRICS_DOC_routes,
 	METRICS_DOC_durations,

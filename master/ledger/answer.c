@@ -106,21 +106,21 @@ flush(struct ledger *l, const json_t *params, struct fault *f)
 	    l->last_took_ms, "complete_until", l->complete_until);
 }
 
-static json_int_t
-disk_free(const struct store *s)
+json_int_t
+ledger_disk_free(const struct ledger *l)
 {
-	char dir[sizeof(s->path)];
+	char dir[sizeof(l->store.path)];
 	struct statvfs st;
 	char *slash;
 
-	snprintf(dir, sizeof(dir), "%s", s->path);
+	snprintf(dir, sizeof(dir), "%s", l->store.path);
 	slash = strrchr(dir, '/');
 	slash[slash == dir] = '\0';
 	return statvfs(dir, &st) == 0 ? (json_int_t)(st.f_bavail * st.f_frsize) : -1;
 }
 
-static json_int_t
-database_size(struct ledger *l)
+json_int_t
+ledger_database_size(struct ledger *l)
 {
 	json_int_t size = 0;
 	sqlite3_stmt *q;
@@ -135,6 +135,17 @@ database_size(struct ledger *l)
 		size = sqlite3_column_int64(q, 0);
 	sqlite3_finalize(q);
 	return size;
+}
+
+void
+ledger_tell_counts(struct ledger *l)
+{
+	ledger_event(l, LEDGER_COUNTS_EVENT,
+	    json_pack("{s:o, s:f, s:I, s:I, s:I}", "counts",
+		ledger_counts_to_json(&l->counts), "complete_until", l->complete_until,
+		"database_bytes", ledger_database_size(l), "outbox_records",
+		(json_int_t)l->store.outbox_records, "disk_free_bytes",
+		ledger_disk_free(l)));
 }
 
 json_t *
@@ -161,11 +172,13 @@ ledger_status(struct ledger *l, const json_t *params, struct fault *f)
 	    v, "overflow_bytes", json_integer((json_int_t)l->segments.overflow_bytes));
 	json_object_set_new(
 	    v, "uncertain_bytes", json_integer((json_int_t)l->segments.uncertain));
-	json_object_set_new(v, "late_bytes", json_integer(l->late_bytes));
+	json_object_set_new(
+	    v, "late_bytes", json_integer((json_int_t)l->counts.count[LEDGER_late_bytes]));
 	json_object_set_new(
 	    v, "quotas", json_integer((json_int_t)quotas_number(l->quotas)));
-	json_object_set_new(v, "db_bytes", json_integer(database_size(l)));
-	json_object_set_new(v, "disk_free_bytes", json_integer(disk_free(&l->store)));
+	json_object_set_new(v, "db_bytes", json_integer(ledger_database_size(l)));
+	json_object_set_new(v, "outbox_records", json_integer(l->store.outbox_records));
+	json_object_set_new(v, "disk_free_bytes", json_integer(ledger_disk_free(l)));
 	if (l->failing)
 		json_object_set_new(v, "why", json_string(l->why));
 	return v;

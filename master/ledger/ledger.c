@@ -25,13 +25,19 @@ ledger_now(void)
 	return (double)ts.tv_sec + (double)ts.tv_nsec / 1e9;
 }
 
-int64_t
-ledger_boot_ms(void)
+static uint64_t
+boot_ns(void)
 {
 	struct timespec ts;
 
 	clock_gettime(CLOCK_BOOTTIME, &ts);
-	return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
+	return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
+}
+
+int64_t
+ledger_boot_ms(void)
+{
+	return (int64_t)(boot_ns() / 1000000);
 }
 
 void
@@ -88,11 +94,26 @@ disk_is_full(const struct store *s)
 	       rc == SQLITE_CANTOPEN || rc == SQLITE_PERM;
 }
 
+static enum ledger_count
+kind_of_failure(const struct store *s)
+{
+	switch (s->rc & 0xff) {
+	case SQLITE_FULL:
+		return LEDGER_flushes_full;
+	case SQLITE_BUSY:
+	case SQLITE_LOCKED:
+		return LEDGER_flushes_busy;
+	default:
+		return LEDGER_flushes_io;
+	}
+}
+
 /* What was counted stays in memory; the first of a row of failures is told. */
 static int
 fail(struct ledger *l, const struct err *e)
 {
 	l->failed_flushes++;
+	l->counts.count[kind_of_failure(&l->store)]++;
 	l->failed_in_a_row++;
 	snprintf(l->why, sizeof(l->why), "%s", e->text);
 	if (l->failing)
@@ -223,7 +244,34 @@ grow_old(struct ledger *l)
 	l->age_due_ms = now + (more ? AGE_AGAIN_MS : AGE_MS);
 }
 
-/* Everything up to the commit. The disk's own failures leave the counts pending. */
+static uint64_t
+late_bytes(const struct segments *sg)
+{
+	int64_t sum = 0;
+
+	for (size_t i = 0; i < sg->n_pending; i++)
+		if (sg->pending[i].late)
+			sum += columns_billable_of(sg->pending[i].delta);
+	return (uint64_t)MAX(sum, (int64_t)0);
+}
+
+/* Into a new file where the old one is corrupt: everything pending is still here. */
+static int
+commit_anyhow(struct ledger *l, double now, struct err *e)
+{
+	uint64_t late = late_bytes(&l->segments);
+
+	if (commit(l, now, e) < 0) {
+		if (!store_is_corrupt(&l->store) || begin_anew(l, e) < 0 ||
+		    quotas_save(l->quotas, &l->store, e) < 0 || commit(l, now, e) < 0)
+			return -1;
+	}
+	l->counts.count[LEDGER_late_bytes] += late;
+	return 0;
+}
+
+/* Everything up to the commit. The disk's own failures leave the counts pending. 1: there
+ * was nothing to write. */
 static int
 gather_and_commit(struct ledger *l, double now, struct err *e)
 {
@@ -241,32 +289,34 @@ gather_and_commit(struct ledger *l, double now, struct err *e)
 		return -1;
 	quotas_tick(l->quotas, l);
 	if (!l->segments.news && !l->failing)
-		return 0;
-	if (late)
-		for (size_t i = 0; i < l->segments.n_pending; i++)
-			l->late_bytes += columns_billable_of(l->segments.pending[i].delta);
-	if (commit(l, now, e) == 0)
-		return 0;
-	/* In the next round into a new file: everything pending is still here. */
-	if (!store_is_corrupt(&l->store) || begin_anew(l, e) < 0 ||
-	    quotas_save(l->quotas, &l->store, e) < 0)
-		return -1;
-	return commit(l, now, e);
+		return 1;
+	return commit_anyhow(l, now, e);
 }
 
-int
-ledger_flush(struct ledger *l, bool new_lot)
+static void
+count_flush(struct ledger *l, uint64_t took_ns)
+{
+	l->counts.count[LEDGER_flushes_ok]++;
+	l->counts.count[LEDGER_flush_us] += took_ns / 1000;
+	l->counts.classes[hist_class(took_ns)]++;
+}
+
+static int
+flush(struct ledger *l, bool new_lot)
 {
 	double now = ledger_now();
-	struct timespec from, to;
+	uint64_t from = boot_ns(), took;
 	struct err e = {""};
+	int rc;
 
-	clock_gettime(CLOCK_BOOTTIME, &from);
-	if (gather_and_commit(l, now, &e) < 0)
+	l->store.rc = SQLITE_OK;
+	rc = gather_and_commit(l, now, &e);
+	if (rc < 0)
 		return fail(l, &e);
-	clock_gettime(CLOCK_BOOTTIME, &to);
-	l->last_took_ms = (double)(to.tv_sec - from.tv_sec) * 1e3 +
-			  (double)(to.tv_nsec - from.tv_nsec) / 1e6;
+	took = boot_ns() - from;
+	if (rc == 0)
+		count_flush(l, took);
+	l->last_took_ms = (double)took / 1e6;
 	l->max_took_ms = MAX(l->max_took_ms, l->last_took_ms);
 	l->flushes++;
 	l->complete_until = now;
@@ -278,6 +328,15 @@ ledger_flush(struct ledger *l, bool new_lot)
 	tell_troubles(l);
 	grow_old(l);
 	return 0;
+}
+
+int
+ledger_flush(struct ledger *l, bool new_lot)
+{
+	int rc = flush(l, new_lot);
+
+	ledger_tell_counts(l);
+	return rc;
 }
 
 /* ---- From the beginning to the end ---- */

@@ -1,6 +1,7 @@
 /* The ledger process: what it holds together. SPDX-License-Identifier: MIT */
 #pragma once
 
+#include "common/ledger_counts.h"
 #include "master/ledger/segments.h"
 #include "master/ledger/wire.h"
 
@@ -22,7 +23,7 @@ struct ledger {
 	int64_t clock_offset_ns; /* wall clock less CLOCK_BOOTTIME */
 	/* Of this process's life. */
 	uint64_t flushes, failed_flushes, flagged;
-	int64_t late_bytes;
+	struct ledger_counts counts;
 	double last_took_ms, max_took_ms;
 	double complete_until; /* Unix time: all that was counted before is in the store */
 	bool failing;
@@ -47,6 +48,10 @@ void ledger_on_clock(struct ledger *l);
 void ledger_answer(struct ledger *l, const json_t *line);
 /* data is stolen. */
 void ledger_event(struct ledger *l, const char *type, json_t *data);
+/* Tells the master what was counted, and how things are. */
+void ledger_tell_counts(struct ledger *l);
+json_int_t ledger_disk_free(const struct ledger *l);
+json_int_t ledger_database_size(struct ledger *l);
 double ledger_now(void);
 int64_t ledger_boot_ms(void);
 

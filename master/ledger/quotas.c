@@ -126,6 +126,22 @@ state_of(const struct quota_rule *r)
 	return r->used >= r->limit / 100 * QUOTAS_WARN_PERCENT ? QUOTA_WARN : QUOTA_OK;
 }
 
+static double
+ratio_of(const struct quota_rule *r)
+{
+	return (double)r->used / (double)r->limit;
+}
+
+/* Of those that limit, the one that does so for longer; else the one that is used more. */
+static bool
+is_worse(const struct quota_rule *a, const struct quota_rule *b)
+{
+	if (state_of(a) != state_of(b))
+		return state_of(a) > state_of(b);
+	return state_of(a) >= QUOTA_THROTTLE ? a->ends > b->ends
+					     : ratio_of(a) > ratio_of(b);
+}
+
 /* An account with several windows gets the worst of them. */
 static bool
 is_worst(const struct quotas *qs, size_t i)
@@ -137,9 +153,7 @@ is_worst(const struct quotas *qs, size_t i)
 
 		if (k == i || strcmp(o->account, r->account) != 0)
 			continue;
-		if (state_of(o) > state_of(r) ||
-		    (state_of(o) == state_of(r) &&
-			(o->ends > r->ends || (o->ends == r->ends && k < i))))
+		if (is_worse(o, r) || (!is_worse(r, o) && k < i))
 			return false;
 	}
 	return true;
@@ -170,6 +184,8 @@ tell(struct quota_rule *r, struct ledger *l)
 	if (level <= r->told)
 		return;
 	r->told = level;
+	if (level == 2)
+		l->counts.count[LEDGER_quota_log + r->action]++;
 	log_warn("ledger", level == 2 ? "quota exceeded" : "quota nearly used up",
 	    "account=\"%s\" window=%s used=%lld limit=%lld action=%s", r->account,
 	    window_names[r->window], (long long)r->used, (long long)r->limit,

@@ -269,6 +269,27 @@ set_up(struct store *s, struct err *e)
 	return prepare_all(s, e);
 }
 
+/* Kept in the file: counting takes long where there are many. */
+static int
+count_outbox(struct store *s, struct err *e)
+{
+	sqlite3_stmt *q;
+	int rc;
+
+	s->outbox_records = store_get_meta(s, "outbox_records", -1);
+	if (s->outbox_records >= 0)
+		return 0;
+	if (store_prepare(s, &q, "SELECT count(*) FROM outbox", e) < 0)
+		return -1;
+	rc = sqlite3_step(q);
+	if (rc == SQLITE_ROW)
+		s->outbox_records = sqlite3_column_int64(q, 0);
+	else
+		store_fail(s, "cannot be read", e);
+	sqlite3_finalize(q);
+	return rc == SQLITE_ROW ? 0 : -1;
+}
+
 int
 store_open(struct store *s, struct err *e)
 {
@@ -281,7 +302,7 @@ store_open(struct store *s, struct err *e)
 		store_close(s);
 		return -1;
 	}
-	if (set_up(s, e) < 0) {
+	if (set_up(s, e) < 0 || count_outbox(s, e) < 0) {
 		store_close(s);
 		return -1;
 	}

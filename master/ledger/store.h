@@ -19,8 +19,9 @@ struct store {
 	char path[4096];
 	char node[128];
 	struct store_spans spans;
-	int rc;       /* of SQLite's last failure */
-	uint64_t lot; /* the last one given out */
+	int rc;                                /* of SQLite's last failure */
+	uint64_t lot;                          /* the last one given out */
+	int64_t outbox_records, outbox_before; /* now; at the transaction's begin */
 	/* Prepared once; owned. */
 	sqlite3_stmt *add, *outbox, *mark, *drop_old, *segment;
 };

@@ -105,6 +105,8 @@ drop_outbox(struct store *s, int64_t now, bool *more, struct err *e)
 	sqlite3_bind_int64(q, 2, (int64_t)s->lot);
 	sqlite3_bind_int64(q, 3, OUTBOX_AT_ONCE);
 	rc = store_run(s, q, e);
+	if (rc == 0)
+		s->outbox_records -= sqlite3_changes(s->db);
 	if (sqlite3_changes(s->db) >= OUTBOX_AT_ONCE)
 		*more = true;
 	sqlite3_finalize(q);

@@ -9,12 +9,14 @@
 int
 store_begin(struct store *s, struct err *e)
 {
+	s->outbox_before = s->outbox_records;
 	return store_exec(s, "BEGIN IMMEDIATE", e);
 }
 
 void
 store_rollback(struct store *s)
 {
+	s->outbox_records = s->outbox_before;
 	/* Some failures have rolled back already. */
 	if (s->db != NULL && !sqlite3_get_autocommit(s->db))
 		(void)sqlite3_exec(s->db, "ROLLBACK", NULL, NULL, NULL);
@@ -23,7 +25,8 @@ store_rollback(struct store *s)
 int
 store_commit(struct store *s, struct err *e)
 {
-	if (store_set_meta(s, "lot", (int64_t)s->lot, e) < 0)
+	if (store_set_meta(s, "lot", (int64_t)s->lot, e) < 0 ||
+	    store_set_meta(s, "outbox_records", s->outbox_records, e) < 0)
 		return -1;
 	return store_exec(s, "COMMIT", e);
 }
@@ -54,7 +57,12 @@ add_to_outbox(struct store *s, const struct record *r, struct err *e)
 	sqlite3_bind_text(q, 6, r->account, -1, SQLITE_STATIC);
 	sqlite3_bind_int64(q, 7, r->late);
 	bind_columns(q, 8, r->delta);
-	return store_run(s, q, e);
+	/* Stays so when the record was there and has grown. */
+	sqlite3_set_last_insert_rowid(s->db, 0);
+	if (store_run(s, q, e) < 0)
+		return -1;
+	s->outbox_records += sqlite3_last_insert_rowid(s->db) != 0;
+	return 0;
 }
 
 int

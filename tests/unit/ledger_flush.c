@@ -293,7 +293,7 @@ test_late(void **state)
 	bench_count(&a, "acme", 1, 7);
 	bench_stop(&b);
 	bench_start(&b);
-	assert_int_equal(b.l.late_bytes, 7);
+	assert_int_equal(b.l.counts.count[LEDGER_late_bytes], 7);
 	bench_count(&a, "acme", 1, 1);
 	bench_flush(&b);
 	assert_int_equal(

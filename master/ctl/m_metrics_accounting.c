@@ -1,0 +1,107 @@
+/* What /metrics tells of accounting, as far as the master knows it without asking the
+ * ledger: a scrape must not wait for a disk. SPDX-License-Identifier: MIT */
+#include "master/books.h"
+#include "master/books_sums.h"
+#include "master/ctl/ctl.h"
+#include "master/ctl/facts.h"
+#include "master/master.h"
+
+static json_t *
+make_rows(const struct fleet *f)
+{
+	json_t *list = json_array();
+
+	for (unsigned i = 0; i < FLEET_MAX; i++) {
+		const struct proc *p = f->slots[i] ? f->slots[i]->serving : NULL;
+
+		if (p != NULL && p->accounts.acct.head != NULL)
+			json_array_append_new(
+			    list, json_pack("{s:I, s:I, s:I}", "worker", (json_int_t)i,
+				      "rows", (json_int_t)acct_used(&p->accounts.acct),
+				      "rows_limit", (json_int_t)p->accounts.acct.rows));
+	}
+	return list;
+}
+
+static void
+add_quota(void *ctx, const char *key, size_t n, const struct quota_view *view)
+{
+	json_t *list = ctx;
+
+	json_array_append_new(
+	    list, json_pack("{s:s%, s:f}", "account", key, n, "used_ratio",
+		      view->limit ? (double)view->used / (double)view->limit : 0.0));
+}
+
+static json_t *
+make_quotas(const struct quota *q)
+{
+	json_t *list = json_array();
+
+	/* Exchanged once a second: twice in a row it does not happen. */
+	if (!quota_each(q, add_quota, list)) {
+		json_array_clear(list);
+		(void)quota_each(q, add_quota, list);
+	}
+	return list;
+}
+
+static json_t *
+make_members(const struct ledger_counts *c, const char *const *names,
+    const enum ledger_count *counts, size_t n)
+{
+	json_t *v = json_object();
+
+	for (size_t i = 0; i < n; i++)
+		json_object_set_new(
+		    v, names[i], json_integer((json_int_t)c->count[counts[i]]));
+	return v;
+}
+
+static json_t *
+make_flushes(const struct ledger_counts *c)
+{
+	static const char *const names[] = {"ok", "full", "io", "busy"};
+	static const enum ledger_count counts[] = {
+	    LEDGER_flushes_ok, LEDGER_flushes_full, LEDGER_flushes_io, LEDGER_flushes_busy};
+
+	return make_members(c, names, counts, ARRAY_LEN(names));
+}
+
+static json_t *
+make_actions(const struct ledger_counts *c)
+{
+	static const char *const names[] = {"log", "throttle", "deny"};
+	static const enum ledger_count counts[] = {
+	    LEDGER_quota_log, LEDGER_quota_throttle, LEDGER_quota_deny};
+
+	return make_members(c, names, counts, ARRAY_LEN(names));
+}
+
+static json_t *
+make_ledger(const struct books *b)
+{
+	const struct books_sums *s = books_sums(b);
+	struct ledger_counts all;
+
+	if (s == NULL)
+		return json_null();
+	all = s->gone;
+	ledger_counts_add(&all, &s->now);
+	return json_pack("{s:o, s:o, s:{s:o, s:f}, s:I, s:I, s:f, s:I, s:I, s:I, s:o}",
+	    "flushes", make_flushes(&all), "quota_actions", make_actions(&all),
+	    "flush_duration", "classic", facts_classes(all.classes), "sum_s",
+	    (double)all.count[LEDGER_flush_us] / 1e6, "late_bytes",
+	    (json_int_t)all.count[LEDGER_late_bytes], "pruned_records",
+	    (json_int_t)all.count[LEDGER_pruned_records], "lag_s",
+	    MAX(ctl_now() - s->complete_until, 0.0), "database_bytes", s->database_bytes,
+	    "outbox_records", s->outbox_records, "disk_free_bytes", s->disk_free_bytes,
+	    "quotas", make_quotas(books_quotas(b)));
+}
+
+json_t *
+facts_accounting(const struct master *m)
+{
+	return json_pack(
+	    "{s:o, s:o}", "rows", make_rows(&m->fleet), "ledger", make_ledger(m->books));
+}
