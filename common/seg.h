@@ -50,6 +50,10 @@ struct seg_inflight {
 	char method[16];     /* cut, NUL-padded */
 	struct addr peer;
 	char target[168]; /* path without query, cut; hostile bytes: escape when printing */
+	/* Told by the worker's tick, so that they cost a short request nothing. */
+	_Atomic uint64_t told; /* serial of the request they are of */
+	_Atomic uint64_t bytes_in, bytes_out;
+	char account[ACCT_KEY_MAX]; /* as known by now, NUL-padded */
 };
 
 /* Who and what is asked for most: by the client's address, Host, User-Agent. */

@@ -29,10 +29,12 @@ inflight_read(const struct seg *s, size_t entry, uint64_t now_ns, struct infligh
 {
 	const struct seg_inflight *f = &s->inflight[entry];
 	const char *query;
+	uint64_t told;
 
 	out->state = atomic_load_explicit(&f->state, memory_order_acquire);
 	if (out->state == INFLIGHT_FREE || out->state >= ARRAY_LEN(words))
 		return false;
+	told = atomic_load_explicit(&f->told, memory_order_acquire);
 	memcpy(&out->bytes, f, sizeof(out->bytes));
 	atomic_thread_fence(memory_order_acquire);
 	/* The entry may have been given to the next request meanwhile. */
@@ -40,6 +42,8 @@ inflight_read(const struct seg *s, size_t entry, uint64_t now_ns, struct infligh
 	    ((const volatile struct seg_inflight *)f)->serial != out->bytes.serial)
 		return false;
 	out->serial = out->bytes.serial;
+	out->told = told == out->serial &&
+		    atomic_load_explicit(&f->told, memory_order_relaxed) == told;
 	out->age_us = out->bytes.started_ns < now_ns
 			  ? (int64_t)((now_ns - out->bytes.started_ns) / 1000)
 			  : 0;
@@ -60,6 +64,20 @@ inflight_stage(const struct inflight *f)
 	return words[f->state].stage;
 }
 
+static json_t *
+account_to_json(const struct inflight *f)
+{
+	struct str name = text_cut(f->bytes.account, sizeof(f->bytes.account));
+
+	return f->told && name.n > 0 ? text_to_json(name) : json_null();
+}
+
+static json_t *
+bytes_to_json(const struct inflight *f, uint64_t n)
+{
+	return f->told && n <= INT64_MAX ? json_integer((json_int_t)n) : json_null();
+}
+
 json_t *
 inflight_to_json(const struct inflight *f, unsigned slot, unsigned epoch)
 {
@@ -68,8 +86,10 @@ inflight_to_json(const struct inflight *f, unsigned slot, unsigned epoch)
 
 	snprintf(id, sizeof(id), "w%ue%u-%llu", slot, epoch, (unsigned long long)f->serial);
 	addr_host(&peer, client);
-	return json_pack("{s:s, s:i, s:f, s:s, s:o, s:o, s:s}", "id", id, "worker",
-	    (int)slot, "age_s", (double)f->age_us / 1e6, "phase", words[f->state].phase,
-	    "method", text_to_json(f->method), "path", text_to_json(f->path), "client",
-	    client);
+	return json_pack("{s:s, s:i, s:f, s:s, s:o, s:o, s:s, s:o, s:o, s:o}", "id", id,
+	    "worker", (int)slot, "age_s", (double)f->age_us / 1e6, "phase",
+	    words[f->state].phase, "method", text_to_json(f->method), "path",
+	    text_to_json(f->path), "client", client, "account", account_to_json(f),
+	    "bytes_in", bytes_to_json(f, f->bytes.bytes_in), "bytes_out",
+	    bytes_to_json(f, f->bytes.bytes_out));
 }

@@ -9,6 +9,7 @@
 struct inflight {
 	uint32_t state; /* INFLIGHT_QUEUED and above */
 	uint64_t serial;
+	bool told; /* bytes and account of `bytes` are this request's */
 	int64_t age_us;
 	struct addr peer;
 	struct str method, path; /* of `bytes`; hostile */
@@ -22,6 +23,6 @@ bool inflight_read(
     const struct seg *s, size_t entry, uint64_t now_ns, struct inflight *out);
 /* "application": the log's word for its state. */
 const char *inflight_stage(const struct inflight *f);
-/* {"id":"w0e3-5512","worker":0,"age_s","phase","method","path","client"}; never a query.
- * New reference. */
+/* {"id":"w0e3-5512","worker":0,"age_s","phase","method","path","client","account","bytes_in",
+ * "bytes_out"}; never a query. New reference. */
 json_t *inflight_to_json(const struct inflight *f, unsigned slot, unsigned epoch);

@@ -69,6 +69,9 @@ static const struct out_column inflight_columns[] = {
     {"AGE", "age_s", VALUE_SECONDS},
     {"PHASE", "phase", VALUE_PLAIN},
     {"CLIENT", "client", VALUE_PLAIN},
+    {"ACCOUNT", "account", VALUE_PLAIN},
+    {"IN", "bytes_in", VALUE_BYTES},
+    {"OUT", "bytes_out", VALUE_BYTES},
     {"METHOD", "method", VALUE_PLAIN},
     {"PATH", "path", VALUE_PLAIN},
 };

@@ -122,10 +122,11 @@ def test_one_in_detail(instance, tmp_path):
 def test_requests_in_flight(instance, tmp_path):
     """Where they are, how long, for whom; the part behind the question mark never."""
     go = tmp_path / "go"
-    one = instance("zoo:application", "--threads", "1")
+    one = instance("zoo:application", "--threads", "1", "--account-key", "header:X-Tenant")
     try:
         with one.server.connect() as first:
-            first.send(request(f"/hold?file={go}&secret=7"))
+            sent = request(f"/hold?file={go}&secret=7", headers=[("X-Tenant", "acme")])
+            first.send(sent)
             held = wait_for(
                 lambda: (r := one.call("requests.inflight")["requests"])
                 and r[0]["phase"] == "app" and r,
@@ -137,11 +138,18 @@ def test_requests_in_flight(instance, tmp_path):
             assert entry["client"] == "127.0.0.1"
             assert entry["id"].startswith(f"w{entry['worker']}e1-")
             assert "secret" not in str(held)
+            # After a tick of the worker.
+            told = wait_for(
+                lambda: (r := one.call("requests.inflight")["requests"][0])["account"] and r,
+                3 * SLOW)
+            assert (told["account"], told["bytes_in"], told["bytes_out"]) == (
+                "acme", len(sent), 0)
             assert one.state(entry["worker"]) == "busy" or wait_for(
                 lambda: one.state(entry["worker"]) == "busy", 2 * SLOW)
             # By age, worker and number; total says what was left out.
             wait_for(lambda: one.call("requests.inflight", slow_s=0.3)["total"] == 1, 3 * SLOW)
-            assert one.call("requests.inflight", slow_s=600) == {"requests": [], "total": 0}
+            assert one.call("requests.inflight", slow_s=600) == {
+                "requests": [], "total": 0, "cursor": None}
             other = 1 - entry["worker"]
             assert one.call("requests.inflight", slot=other)["total"] == 0
             more = [one.server.connect() for _ in range(3)]
@@ -152,6 +160,13 @@ def test_requests_in_flight(instance, tmp_path):
             assert some["total"] == 4 and len(some["requests"]) == 2
             assert some["requests"][0]["id"] == entry["id"], "the oldest first"
             every = one.call("requests.inflight")["requests"]
+            rest = one.call("requests.inflight", limit=2, cursor=some["cursor"])
+            pages = some["requests"] + rest["requests"]
+            assert [r["id"] for r in pages] == [r["id"] for r in every]
+            assert rest["cursor"] is None and rest["total"] == 4
+            for wrong in ("x", "1-2-3", some["cursor"] + "-1"):
+                error = one.refused("requests.inflight", cursor=wrong)
+                assert (error.kind, error.data["param"]) == ("invalid_params", "cursor")
             ages = [r["age_s"] for r in every]
             assert ages == sorted(ages, reverse=True)
             # A worker has one thread: what it cannot begin is in its queue.

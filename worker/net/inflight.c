@@ -2,6 +2,7 @@
  * SPDX-License-Identifier: MIT */
 #include "worker/net/inflight.h"
 
+#include "worker/net/account_key.h"
 #include "worker/net/req_io.h"
 
 void
@@ -68,4 +69,45 @@ inflight_close(struct req *r)
 	    memory_order_release);
 	net->inflight_free[net->n_inflight_free++] = (uint16_t)(r->inflight - 1);
 	r->inflight = 0;
+}
+
+static uint64_t
+sum_of(const _Atomic uint64_t *counts, size_t n)
+{
+	uint64_t sum = 0;
+
+	for (size_t i = 0; i < n; i++)
+		sum += atomic_load_explicit(&counts[i], memory_order_relaxed);
+	return sum;
+}
+
+static void
+tell(const struct req *r, struct seg_inflight *f)
+{
+	const struct req_counts *c = &r->counts;
+	char account[ACCT_KEY_MAX] = "";
+
+	atomic_store_explicit(&f->bytes_in, sum_of(&c->in_head, 4), memory_order_relaxed);
+	atomic_store_explicit(&f->bytes_out,
+	    sum_of(c->out, OUT_KINDS) + sum_of(&c->out_tls, 1), memory_order_relaxed);
+	/* The key may be the client certificate's, which went with the connection. */
+	if (r->conn != NULL && r->net->accounts != NULL)
+		account_key_of(r, account);
+	else if (f->told == r->serial)
+		return;
+	if (f->told == r->serial && memcmp(f->account, account, sizeof(account)) == 0)
+		return;
+	/* Nobody reads half of two names. */
+	atomic_store_explicit(&f->told, 0, memory_order_release);
+	atomic_thread_fence(memory_order_release);
+	memcpy(f->account, account, sizeof(account));
+	atomic_store_explicit(&f->told, r->serial, memory_order_release);
+}
+
+void
+inflight_tell(struct net *net)
+{
+	for (const struct req *r = net->reqs; r != NULL; r = r->next)
+		if (r->inflight != 0)
+			tell(r, &net->seg->inflight[r->inflight - 1]);
 }

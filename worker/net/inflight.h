@@ -13,3 +13,5 @@ void inflight_open(struct req *r);
 void inflight_taken(struct req *r);
 void inflight_sending(struct req *r);
 void inflight_close(struct req *r);
+/* Bytes and account of all that take longer than a tick. */
+void inflight_tell(struct net *net);

@@ -162,6 +162,7 @@ on_tick(evutil_socket_t fd, short what, void *arg)
 	account_tick(net);
 	measure_lag(net);
 	publish_gauges(net);
+	inflight_tell(net);
 	net->accept_paused = false;
 	/* The worker that should take the next connection may be stuck: nobody waits for it
 	 * longer than a tick. */
