@@ -97,7 +97,7 @@ reload_end(struct reload *r, enum job_state state, const char *stage, const char
 	char again[sizeof(r->again)];
 
 	evtimer_del(r->timer);
-	event_del(r->soak_timer);
+	reload_soak_stop(r);
 	preflight_finish(&r->preflight);
 	r->phase = RELOAD_NONE;
 	r->job = NULL;

@@ -34,6 +34,7 @@ struct reload {
 	bool canary;     /* check_only: load the application, too */
 	bool switched;   /* a worker of `next` has served */
 	bool soaked;
+	bool shedding; /* old workers were told to */
 	struct generation *next;     /* a reference; where this job goes */
 	struct generation *previous; /* a reference; where a rollback would go; NULL */
 	struct proc *probe;          /* borrowed; NULL: none */
@@ -74,3 +75,5 @@ void reload_soak_start(struct reload *r);
 bool reload_soak_bad(const struct reload *r, bool last, char *why, size_t max);
 /* It has ended well: says so in the job when there was nothing to judge by. */
 void reload_soak_end(struct reload *r);
+/* Whatever became of it: no more ticks, and clients stay where they are again. */
+void reload_soak_stop(struct reload *r);

@@ -225,7 +225,7 @@ reload_back(struct reload *r)
 
 	r->phase = RELOAD_BACK;
 	r->probe = NULL;
-	event_del(r->soak_timer);
+	reload_soak_stop(r);
 	job_step(&r->m->jobs, r->job, JOB_ROLLING_BACK, NULL);
 	for (unsigned i = 0; i < FLEET_MAX; i++)
 		if (f->slots[i] != NULL && i < f->wanted)

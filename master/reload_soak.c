@@ -5,9 +5,13 @@
 #include "master/master.h"
 #include "master/reload_job.h"
 
+#include <event2/event.h>
 #include <stdio.h>
 
 #define ENOUGH_REQUESTS 20 /* before a ratio says anything, except at the end */
+/* While canaries soak, one answer of so many of the other workers closes its connection. A
+ * client that never lets go of the connection it has would show the canary nothing. */
+#define SHED_EVERY 16
 
 /* A worker's segment may hold anything: more errors than requests are as many. */
 static struct reload_tally
@@ -28,9 +32,20 @@ tally(const struct master *m, const struct generation *g, bool others)
 	return t;
 }
 
+/* One that cannot be told keeps its clients. */
+static void
+shed(struct reload *r, uint32_t every)
+{
+	for (struct proc *p = r->m->fleet.procs; p != NULL; p = p->next)
+		if (p->gen != r->next)
+			(void)!proc_tell(p, MSG_SHED, &every, sizeof(every));
+	r->shedding = every > 0;
+}
+
 void
 reload_soak_start(struct reload *r)
 {
+	shed(r, SHED_EVERY);
 	r->soak_ends_ms = clock_ms() + r->params.soak_ms;
 	r->old_before = tally(r->m, r->next, true);
 	r->new_before = tally(r->m, r->next, false).requests;
@@ -62,10 +77,19 @@ reload_soak_bad(const struct reload *r, bool last, char *why, size_t max)
 }
 
 void
+reload_soak_stop(struct reload *r)
+{
+	event_del(r->soak_timer);
+	if (r->shedding)
+		shed(r, 0);
+}
+
+void
 reload_soak_end(struct reload *r)
 {
 	struct job *j = r->job;
 
+	reload_soak_stop(r);
 	r->soaked = true;
 	if (tally(r->m, r->next, false).requests > r->new_before)
 		return;

@@ -69,6 +69,13 @@ on_park(struct net *net)
 }
 
 static void
+on_shed(struct net *net)
+{
+	if (payload_is(&net->shed_every, sizeof(net->shed_every)))
+		net->shed_seen = 0;
+}
+
+static void
 on_checked(unsigned status, struct str text)
 {
 	struct {
@@ -132,6 +139,7 @@ static const struct {
     {MSG_QUIT, on_quit},
     {MSG_PARK, on_park},
     {MSG_RESUME, drain_resume},
+    {MSG_SHED, on_shed},
     {MSG_CHECK, on_check},
     {MSG_LEVEL, on_level},
     {MSG_REOPEN, on_reopen},

@@ -3,10 +3,12 @@
 SPDX-License-Identifier: MIT
 """
 
+import http.client
 import json
 import os
 import signal
 import threading
+from contextlib import closing
 
 import procfs
 import pytest
@@ -157,6 +159,41 @@ def test_canaries_soak_alone_and_only_they_are_lost(server, tmp_path):
     assert set(report["kinds"]) <= {"status 500"}, explain(report)
     assert not report["phases"]["after"]["failures"], explain(report)
     assert len(set(first.values()) & set(d.workers().values())) >= 2
+
+
+def keep_asking(d, most):
+    """The version that answers a connection, and how many answers it gave, at most so many."""
+    host, port = d.address
+    with closing(http.client.HTTPConnection(host, port, timeout=10 * SLOW)) as conn:
+        answers = 0
+        closes = False
+        while answers < most and not closes:
+            conn.request("GET", "/")
+            answer = conn.getresponse()
+            version = answer.read().split()[1].decode()
+            closes = answer.will_close
+            answers += 1
+    return version, answers
+
+
+def test_clients_that_stay_come_to_the_canary(server, tmp_path):
+    """During its soak the others let go of connections; before and after it they keep them."""
+    d = Deployment(server, tmp_path)
+    d.server.allow_log(EXPECTED)
+    version = d.site.good()
+    assert keep_asking(d, 40) == ("v1", 40)
+    job = d.call("reload.start", soak_s=300, canaries=1)["job"]
+    wait_for(lambda: d.call("jobs.get", job=job)["state"] == "soaking", 20 * SLOW)
+    seen = {}
+    for _ in range(200):
+        name, answers = keep_asking(d, 40)
+        seen[name] = max(answers, seen.get(name, 0))
+        if len(seen) == 2:
+            break
+    assert seen == {"v1": 16, version: 40}
+    d.call("jobs.cancel", job=job)
+    assert d.shoalctl("wait", job).code == 1
+    assert keep_asking(d, 40) == ("v1", 40)
 
 
 # ---- configuration ----

@@ -255,6 +255,10 @@ head_complete(struct conn *c, size_t used)
 		r->head.http11 = false;
 		r->head.keep_alive = false;
 	}
+	if (net->shed_every > 0 && ++net->shed_seen >= net->shed_every) {
+		net->shed_seen = 0;
+		r->head.keep_alive = false;
+	}
 	forward_apply(r);
 	conn_begin_body(c, r->buffer + used, rest);
 }

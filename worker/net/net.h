@@ -93,6 +93,8 @@ struct net {
 	bool draining;                /* towards the end of this worker */
 	bool service_ends;            /* and nobody else accepts in its place */
 	bool held;                    /* parked by the master: accepts nothing */
+	uint32_t shed_every;          /* one answer of so many closes; 0: none */
+	uint32_t shed_seen;           /* answers since the last of these */
 	struct selfcheck *selfchecks; /* owned list */
 	uint64_t idle_ns;             /* while announcing: a silent connection's time */
 	bool quit;                    /* leave the loop */
