@@ -29,8 +29,8 @@ def pytest_configure():
             resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     # What servers and tests call the temporary directory: empty again at the end. pytest's
     # own stays where it is, with what its last runs left for people to look at.
-    os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", tempfile.gettempdir())
-    os.environ["TMPDIR"] = tempfile.tempdir = tempfile.mkdtemp(prefix="shoal-test-")
+    root = os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", tempfile.gettempdir())
+    os.environ["TMPDIR"] = tempfile.tempdir = tempfile.mkdtemp(prefix="shoal-test-", dir=root)
     os.chmod(tempfile.tempdir, 0o1777)  # some servers' workers are another user's
 
 
@@ -49,16 +49,27 @@ def left_behind():
     return left + [f"file {path}" for path in sorted(Path(tempfile.tempdir).rglob("*"))]
 
 
+found_left_behind = []
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node):
+    """One of several processes that share the tests (pytest-xdist) is done."""
+    found_left_behind.extend(getattr(node, "workeroutput", {}).get("left_behind", []))
+
+
 @pytest.hookimpl(trylast=True)
 def pytest_sessionfinish(session):
-    session.left_behind = left_behind()
+    found_left_behind.extend(left_behind())
     shutil.rmtree(tempfile.tempdir)
-    if session.left_behind and session.exitstatus == pytest.ExitCode.OK:
+    if hasattr(session.config, "workeroutput"):
+        session.config.workeroutput["left_behind"] = found_left_behind
+    if found_left_behind and session.exitstatus == pytest.ExitCode.OK:
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 
 def pytest_terminal_summary(terminalreporter):
-    for what in getattr(terminalreporter._session, "left_behind", []):
+    for what in found_left_behind:
         terminalreporter.write_line(f"left behind by the run: {what}", red=True)
 
 

@@ -10,6 +10,7 @@ import stat
 import pytest
 from control_client import call
 from master_harness import Master
+from passable import make_passable
 from waiting import wait_for
 
 
@@ -107,8 +108,7 @@ def test_no_default_place_is_one_line_of_information(tmp_path):
 def test_the_users_own_directory_below_tmp(tmp_path):
     tmp = tmp_path / "t"
     tmp.mkdir()
-    for directory in (tmp_path, *list(tmp_path.parents)[:2]):
-        directory.chmod(0o755)
+    make_passable(tmp_path)
     tmp.chmod(0o1777)
     m = places(Master("--name", "my/shop", user=54321, group=54321),
                TMPDIR=str(tmp), XDG_RUNTIME_DIR="")
@@ -122,8 +122,7 @@ def test_the_users_own_directory_below_tmp(tmp_path):
 def test_a_directory_of_somebody_else_is_not_used(tmp_path):
     tmp = tmp_path / "t"
     (tmp / "shoal-54321").mkdir(parents=True)
-    for directory in (tmp_path, *list(tmp_path.parents)[:2]):
-        directory.chmod(0o755)
+    make_passable(tmp_path)
     (tmp / "shoal-54321").chmod(0o777)
     with places(Master(user=54321, group=54321), TMPDIR=str(tmp), XDG_RUNTIME_DIR="") as m:
         assert "not a directory of this user alone" in m.wait_log("control socket off")

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import pytest
 from control_client import Control, Failed, call
+from passable import make_passable
 from shoal_harness import BINARY, SLOW
 from test_control import ask_as
 from waiting import holds, wait_for
@@ -340,8 +341,7 @@ def test_no_ledger(server, tmp_path):
 def test_observers_see_their_accounts(books):
     b = books("--control-socket-mode", "0666", "--control-role",
               "user:4242=observer:account-1,account-2", "--control-role", "user:4343=observer")
-    for parent in [b.dir, *b.dir.parents][:3]:
-        parent.chmod(parent.stat().st_mode | 0o055)
+    make_passable(b.dir)
     b.writer(1, rounds=5).end()
     b.call("accounting.flush")
     query = {"method": "accounting.query", "params": {"include_open": True}}
