@@ -13,6 +13,7 @@
 #define EVENTS_PER_S 100000000.0
 #define MICROS_PER_S 1e10
 #define GRACE_S 2.0
+#define SAY_AGAIN_NS 60000000000u
 
 static const double most_per_s[ACCT_COLUMNS] = {
 #define RATE_OF(unit)                                                                      \
@@ -71,9 +72,13 @@ static void
 flag(struct segments *sg, struct segment *s, uint32_t row, const struct acct_view *v,
     const char *why)
 {
-	if (s->rows[row].lied)
+	struct segment_row *r = &s->rows[row];
+	uint64_t now = now_ns();
+
+	s->flagged = true;
+	if (r->lied_ns != 0 && now < r->lied_ns + SAY_AGAIN_NS)
 		return;
-	s->rows[row].lied = s->flagged = true;
+	r->lied_ns = now;
 	if (sg->ops.on_nonsense != NULL)
 		sg->ops.on_nonsense(sg->ops.ctx, s, row, v->key, why);
 }
@@ -163,6 +168,26 @@ take_row(struct segments *sg, struct segment *s, uint32_t row, struct acct_view 
 	return 0;
 }
 
+/* What it jumped by is not counted; what it counts from there on is. */
+static void
+pass_over(struct segments *sg, struct segment_row *r, const struct acct_view *v)
+{
+	r->seq = v->seq;
+	if (r->known && v->epoch < r->epoch)
+		return; /* its ids were given out: it counts again in its next life */
+	r->known = r->dirty = sg->news = true;
+	r->epoch = v->epoch;
+	memcpy(r->seen, v->value, sizeof(r->seen));
+}
+
+static void
+reject(struct segments *sg, struct segment *s, uint32_t row, const struct acct_view *v,
+    const char *why)
+{
+	flag(sg, s, row, v, why);
+	pass_over(sg, &s->rows[row], v);
+}
+
 static int
 look(struct segments *sg, struct segment *s, const struct record *like)
 {
@@ -186,7 +211,7 @@ look(struct segments *sg, struct segment *s, const struct record *like)
 		}
 		why = find_nonsense(&s->rows[i], &v, s->looked_ns, now);
 		if (why != NULL)
-			flag(sg, s, i, &v, why);
+			reject(sg, s, i, &v, why);
 		else if (take_row(sg, s, i, &v, like) < 0)
 			return -1;
 	}

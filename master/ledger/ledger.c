@@ -12,6 +12,7 @@
 
 #define CLOCK_JUMP_NS 1000000000ll
 #define SAY_AGAIN_MS 60000
+#define SAY_PRUNED_MS 3600000
 #define SLOW_MS 1000.0
 #define AGE_MS 60000
 #define AGE_AGAIN_MS 1000
@@ -196,13 +197,14 @@ commit(struct ledger *l, double now, struct err *e)
 
 	if (store_begin(s, e) < 0)
 		return -1;
-	if (segments_put(&l->segments, s, e) < 0 ||
+	if (segments_put(&l->segments, s, e) < 0 || quotas_put(l->quotas, s, e) < 0 ||
 	    store_set_meta(s, "last_flush", (int64_t)now, e) < 0 ||
 	    store_commit(s, e) < 0) {
 		store_rollback(s);
 		return -1;
 	}
 	segments_settle(&l->segments);
+	quotas_settle(l->quotas);
 	return 0;
 }
 
@@ -230,6 +232,28 @@ tell_troubles(struct ledger *l)
 	}
 }
 
+/* Once an hour where somebody ships, else once a life: then the age is all that ends
+ * them, as was set. */
+static void
+tell_pruned(struct ledger *l)
+{
+	const bool ships = l->store.shipped > 0;
+	int64_t n = l->store.pruned - l->pruned_said, now = ledger_boot_ms();
+
+	l->counts.count[LEDGER_pruned_records] = (uint64_t)l->store.pruned;
+	if (n == 0 ||
+	    (l->pruned_said > 0 && (!ships || now < l->pruned_said_ms + SAY_PRUNED_MS)))
+		return;
+	log_warn("ledger", "the outbox dropped records that nobody had asked for",
+	    "records=%lld advice=\"%s\"", (long long)n,
+	    ships ? "see why the shipper does not get on, or raise --ledger-keep-outbox"
+		  : "where nothing ships them, --ledger-keep-outbox 0 makes none");
+	ledger_event(l, "accounting.outbox_pruned",
+	    json_pack("{s:I, s:b}", "records", (json_int_t)n, "shipper", ships));
+	l->pruned_said = l->store.pruned;
+	l->pruned_said_ms = now;
+}
+
 static void
 grow_old(struct ledger *l)
 {
@@ -241,6 +265,7 @@ grow_old(struct ledger *l)
 		return;
 	if (store_age(&l->store, (int64_t)ledger_now(), &more, &e) < 0)
 		log_warn("ledger", "roll-up failed", "reason=\"%s\"", e.text);
+	tell_pruned(l);
 	l->age_due_ms = now + (more ? AGE_AGAIN_MS : AGE_MS);
 }
 
@@ -287,8 +312,7 @@ gather_and_commit(struct ledger *l, double now, struct err *e)
 	if (segments_scan(&l->segments, &l->store, e) < 0 ||
 	    segments_collect(&l->segments, l->store.lot, bucket, late, e) < 0)
 		return -1;
-	quotas_tick(l->quotas, l);
-	if (!l->segments.news && !l->failing)
+	if (quotas_tick(l->quotas) && !l->segments.news && !l->failing)
 		return 1;
 	return commit_anyhow(l, now, e);
 }
@@ -335,6 +359,7 @@ ledger_flush(struct ledger *l, bool new_lot)
 {
 	int rc = flush(l, new_lot);
 
+	quotas_tell(l->quotas, l);
 	ledger_tell_counts(l);
 	return rc;
 }

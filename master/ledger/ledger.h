@@ -30,7 +30,7 @@ struct ledger {
 	double failing_since;
 	uint64_t failed_in_a_row;
 	char why[1024]; /* it fails */
-	int64_t overflow_said_ms, slow_said_ms;
+	int64_t overflow_said_ms, slow_said_ms, pruned_said_ms, pruned_said;
 	uint64_t overflow_seen;
 	int64_t age_due_ms;
 	bool ending;

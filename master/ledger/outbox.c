@@ -48,6 +48,8 @@ ledger_export(struct ledger *l, const json_t *params, struct fault *f)
 	char sql[1024];
 	int rc = SQLITE_ERROR;
 
+	if (l->store.db != NULL)
+		store_note_shipped(&l->store, after);
 	snprintf(sql, sizeof(sql),
 	    "SELECT seq, seg, row, epoch, lot, bucket, account, late%s FROM outbox "
 	    "WHERE seq>? AND lot<? ORDER BY seq LIMIT ?",

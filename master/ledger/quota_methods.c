@@ -70,7 +70,8 @@ ledger_quota_set(struct ledger *l, const json_t *params, struct fault *f)
 		return e.text[0] ? refuse_store(&e, f)
 				 : ledger_refuse(f, "too_large",
 				       "there are %d quotas already", QUOTAS_MAX);
-	quotas_tick(l->quotas, l);
+	/* Tells what it finds reached already. */
+	(void)!ledger_flush(l, false);
 	return rule_to_json(quotas_find(l->quotas, account, (enum when_unit)window));
 }
 
@@ -88,7 +89,7 @@ ledger_quota_unset(struct ledger *l, const json_t *params, struct fault *f)
 		json_decref(v);
 		return refuse_store(&e, f);
 	}
-	quotas_tick(l->quotas, l);
+	(void)!quotas_tick(l->quotas);
 	return v;
 }
 

@@ -83,7 +83,7 @@ open_window(struct quota_rule *r, int64_t now)
 	r->begins = when_floor(now, r->window);
 	r->ends = when_next(now, r->window);
 	r->used = 0;
-	r->told = 0;
+	r->reached = r->kept = r->told = 0;
 }
 
 static int
@@ -176,10 +176,16 @@ publish(struct quotas *qs)
 	qs->changed = false;
 }
 
+static unsigned
+level_of(const struct quota_rule *r)
+{
+	return r->used >= r->limit ? 2 : state_of(r) == QUOTA_WARN ? 1 : 0;
+}
+
 static void
 tell(struct quota_rule *r, struct ledger *l)
 {
-	unsigned level = r->used >= r->limit ? 2 : state_of(r) == QUOTA_WARN ? 1 : 0;
+	const unsigned level = r->reached;
 
 	if (level <= r->told)
 		return;
@@ -215,13 +221,45 @@ quotas_roll(struct quotas *qs, struct store *s, int64_t now)
 	}
 }
 
+static int write_rule(struct store *s, const struct quota_rule *r, struct err *e);
+
+bool
+quotas_tick(struct quotas *qs)
+{
+	bool kept = true;
+
+	for (size_t i = 0; i < qs->n; i++) {
+		struct quota_rule *r = &qs->v[i];
+
+		r->reached = MAX(r->reached, level_of(r));
+		kept &= r->kept == r->reached;
+	}
+	if (qs->changed)
+		publish(qs);
+	return kept;
+}
+
 void
-quotas_tick(struct quotas *qs, struct ledger *l)
+quotas_tell(struct quotas *qs, struct ledger *l)
 {
 	for (size_t i = 0; i < qs->n; i++)
 		tell(&qs->v[i], l);
-	if (qs->changed)
-		publish(qs);
+}
+
+int
+quotas_put(struct quotas *qs, struct store *s, struct err *e)
+{
+	for (size_t i = 0; i < qs->n; i++)
+		if (qs->v[i].kept != qs->v[i].reached && write_rule(s, &qs->v[i], e) < 0)
+			return -1;
+	return 0;
+}
+
+void
+quotas_settle(struct quotas *qs)
+{
+	for (size_t i = 0; i < qs->n; i++)
+		qs->v[i].kept = qs->v[i].reached;
 }
 
 /* ---- In the store ---- */
@@ -234,7 +272,7 @@ write_rule(struct store *s, const struct quota_rule *r, struct err *e)
 
 	if (store_prepare(s, &q,
 		"INSERT OR REPLACE INTO quota(account, window, limit_bytes, action, "
-		"rate_bytes) VALUES(?, ?, ?, ?, ?)",
+		"rate_bytes, reached, reached_in) VALUES(?, ?, ?, ?, ?, ?, ?)",
 		e) < 0)
 		return -1;
 	sqlite3_bind_text(q, 1, r->account, -1, SQLITE_STATIC);
@@ -242,13 +280,16 @@ write_rule(struct store *s, const struct quota_rule *r, struct err *e)
 	sqlite3_bind_int64(q, 3, r->limit);
 	sqlite3_bind_text(q, 4, action_names[r->action], -1, SQLITE_STATIC);
 	sqlite3_bind_int64(q, 5, r->rate);
+	sqlite3_bind_int64(q, 6, r->reached);
+	sqlite3_bind_int64(q, 7, r->begins);
 	rc = store_run(s, q, e);
 	sqlite3_finalize(q);
 	return rc;
 }
 
+/* now: of which window it is to be known what was reached. */
 static bool
-read_rule(sqlite3_stmt *q, struct quota_rule *r)
+read_rule(sqlite3_stmt *q, struct quota_rule *r, int64_t now)
 {
 	const char *account = (const char *)sqlite3_column_text(q, 0);
 	const char *window = (const char *)sqlite3_column_text(q, 1);
@@ -256,13 +297,17 @@ read_rule(sqlite3_stmt *q, struct quota_rule *r)
 	int w = quotas_window_parse(window ? window : "");
 	int a = quotas_action_parse(action ? action : "");
 
-	if (account == NULL || strlen(account) > ACCT_KEY_MAX || w < 0 || a < 0)
+	if (account == NULL || strlen(account) > ACCT_KEY_MAX || w < 0 || a < 0 ||
+	    sqlite3_column_int64(q, 2) <= 0)
 		return false;
 	*r = (struct quota_rule){.window = (enum when_unit)w,
 	    .action = (enum quota_action)a,
 	    .limit = sqlite3_column_int64(q, 2),
 	    .rate = sqlite3_column_int64(q, 4)};
 	snprintf(r->account, sizeof(r->account), "%s", account);
+	open_window(r, now);
+	if (sqlite3_column_int64(q, 6) == r->begins)
+		r->reached = r->kept = r->told = (unsigned)sqlite3_column_int(q, 5) % 3;
 	return true;
 }
 
@@ -273,12 +318,13 @@ quotas_load(struct quotas *qs, struct store *s, int64_t now, struct err *e)
 	int rc;
 
 	if (store_prepare(s, &q,
-		"SELECT account, window, limit_bytes, action, rate_bytes FROM quota",
+		"SELECT account, window, limit_bytes, action, rate_bytes, reached, "
+		"reached_in FROM quota",
 		e) < 0)
 		return -1;
 	qs->n = 0;
 	while ((rc = sqlite3_step(q)) == SQLITE_ROW && qs->n < QUOTAS_MAX)
-		if (read_rule(q, &qs->v[qs->n]))
+		if (read_rule(q, &qs->v[qs->n], now))
 			qs->n++;
 	if (rc != SQLITE_ROW && rc != SQLITE_DONE)
 		store_fail(s, "cannot be read", e);
@@ -286,11 +332,9 @@ quotas_load(struct quotas *qs, struct store *s, int64_t now, struct err *e)
 	if (rc != SQLITE_ROW && rc != SQLITE_DONE)
 		return -1;
 	qs->changed = true;
-	for (size_t i = 0; i < qs->n; i++) {
-		open_window(&qs->v[i], now);
+	for (size_t i = 0; i < qs->n; i++)
 		if (sum_window(s, &qs->v[i], e) < 0)
 			return -1;
-	}
 	return 0;
 }
 

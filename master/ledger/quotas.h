@@ -20,7 +20,9 @@ struct quota_rule {
 	int64_t limit, rate;  /* bytes; bytes a second */
 	int64_t begins, ends; /* of the present window */
 	int64_t used;         /* in it: committed and pending */
-	unsigned told;        /* 0, 1 warned, 2 exceeded: in this window */
+	unsigned reached;     /* 0, 1 most of it, 2 all of it: highest of this window */
+	unsigned kept;        /* that much of it is in the store */
+	unsigned told;        /* that much was said */
 };
 
 struct quotas {
@@ -41,8 +43,13 @@ NODISCARD int quotas_save(struct quotas *qs, struct store *s, struct err *e);
 void quotas_count(struct quotas *qs, const char *account, int64_t bucket, int64_t bytes);
 /* Begins windows anew that have ended: before what belongs to the next one is counted. */
 void quotas_roll(struct quotas *qs, struct store *s, int64_t now);
-/* Events and the table. */
-void quotas_tick(struct quotas *qs, struct ledger *l);
+/* What was reached, and the table. false: the store has to be told. */
+NODISCARD bool quotas_tick(struct quotas *qs);
+/* What was reached, into the store's open transaction; behind its commit. */
+NODISCARD int quotas_put(struct quotas *qs, struct store *s, struct err *e);
+void quotas_settle(struct quotas *qs);
+/* Events: behind the commit, so that they come once, or when there is none. */
+void quotas_tell(struct quotas *qs, struct ledger *l);
 size_t quotas_number(const struct quotas *qs);
 
 const char *quotas_window_name(enum when_unit window);

@@ -13,9 +13,10 @@
 
 struct segment_row {
 	uint32_t epoch;
-	bool known;    /* epoch and seen mean something */
-	bool dirty;    /* seen is ahead of the store's watermark */
-	bool lied;     /* it was said already that its counters make no sense */
+	bool known; /* epoch and seen mean something */
+	bool dirty; /* seen is ahead of the store's watermark */
+	uint64_t
+	    lied_ns;   /* CLOCK_BOOTTIME of when it was last said that it makes no sense */
 	uint32_t last; /* 1 + index of its newest pending record; 0: none */
 	uint64_t seq;  /* of the row when it was read last */
 	uint64_t seen[ACCT_COLUMNS];

@@ -125,21 +125,25 @@ has_column(struct store *s, const char *table, const char *column)
 	return found;
 }
 
+static int
+add_column(struct store *s, const char *table, const char *column, struct err *e)
+{
+	char sql[256];
+
+	if (has_column(s, table, column))
+		return 0;
+	snprintf(sql, sizeof(sql),
+	    "ALTER TABLE %s ADD COLUMN %s INTEGER NOT NULL DEFAULT 0", table, column);
+	return store_exec(s, sql, e);
+}
+
 /* What this build counts; columns of others stay as they are. */
 static int
 add_columns(struct store *s, const char *table, struct err *e)
 {
-	for (unsigned i = 0; i < ACCT_COLUMNS; i++) {
-		char sql[256];
-
-		if (has_column(s, table, columns_names[i]))
-			continue;
-		snprintf(sql, sizeof(sql),
-		    "ALTER TABLE %s ADD COLUMN %s INTEGER NOT NULL DEFAULT 0", table,
-		    columns_names[i]);
-		if (store_exec(s, sql, e) < 0)
+	for (unsigned i = 0; i < ACCT_COLUMNS; i++)
+		if (add_column(s, table, columns_names[i], e) < 0)
 			return -1;
-	}
 	return 0;
 }
 
@@ -167,7 +171,8 @@ make_tables(struct store *s, struct err *e)
 		if (store_exec(s, schema[i], e) < 0)
 			return -1;
 	if (add_columns(s, "usage", e) < 0 || add_columns(s, "applied", e) < 0 ||
-	    add_columns(s, "outbox", e) < 0)
+	    add_columns(s, "outbox", e) < 0 || add_column(s, "quota", "reached", e) < 0 ||
+	    add_column(s, "quota", "reached_in", e) < 0)
 		return -1;
 	if (store_get_meta(s, "schema", 0) == 0 && begin_numbers(s, e) < 0)
 		return -1;
@@ -276,6 +281,7 @@ count_outbox(struct store *s, struct err *e)
 	sqlite3_stmt *q;
 	int rc;
 
+	s->shipped = store_get_meta(s, "shipped", 0);
 	s->outbox_records = store_get_meta(s, "outbox_records", -1);
 	if (s->outbox_records >= 0)
 		return 0;

@@ -12,6 +12,7 @@ struct store_spans {
 	int64_t hours_s;   /* then hours become days */
 	int64_t days_s;    /* then days are dropped; 0: never */
 	int64_t outbox_s;  /* how long the outbox keeps its records; 0: there is none */
+#define STORE_UNSHIPPED 4  /* so much longer what a shipper has not asked beyond */
 };
 
 struct store {
@@ -22,6 +23,8 @@ struct store {
 	int rc;                                /* of SQLite's last failure */
 	uint64_t lot;                          /* the last one given out */
 	int64_t outbox_records, outbox_before; /* now; at the transaction's begin */
+	int64_t shipped; /* somebody has all records up to this; 0: nobody ever asked */
+	int64_t pruned;  /* records dropped by this process that nobody had asked beyond */
 	/* Prepared once; owned. */
 	sqlite3_stmt *add, *outbox, *mark, *drop_old, *segment;
 };
@@ -77,6 +80,9 @@ int store_fail(struct store *s, const char *what, struct err *e);
 NODISCARD int store_set_meta(
     struct store *s, const char *key, int64_t value, struct err *e);
 int64_t store_get_meta(struct store *s, const char *key, int64_t none);
+
+/* Somebody asks for what comes behind this number: it has the rest. */
+void store_note_shipped(struct store *s, int64_t seq);
 
 /* ---- Growing old (store_age.c) ---- */
 

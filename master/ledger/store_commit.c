@@ -26,7 +26,8 @@ int
 store_commit(struct store *s, struct err *e)
 {
 	if (store_set_meta(s, "lot", (int64_t)s->lot, e) < 0 ||
-	    store_set_meta(s, "outbox_records", s->outbox_records, e) < 0)
+	    store_set_meta(s, "outbox_records", s->outbox_records, e) < 0 ||
+	    store_set_meta(s, "shipped", s->shipped, e) < 0)
 		return -1;
 	return store_exec(s, "COMMIT", e);
 }

@@ -164,6 +164,7 @@ test_disk_full(void **state)
 			assert_int_equal(ledger_flush(&b.l, false), -1);
 	}
 	assert_int_equal(b.l.failed_flushes, 3);
+	assert_int_equal(b.l.counts.count[LEDGER_flushes_full], 3);
 	assert_true(b.l.failing);
 	/* One event, not three. */
 	bench_said(&b);
@@ -246,6 +247,13 @@ test_hostile(void **state)
 	bench_flush(&b);
 	assert_int_equal(bench_bytes(&b, "acme"), 1000);
 	assert_int_equal(bench_bytes(&b, "beta"), 2);
+	/* What it counts from there on is counted, also by the next ledger. */
+	bench_count(&a, "acme", 1, 5);
+	bench_flush(&b);
+	bench_count(&a, "acme", 1, 7);
+	bench_stop(&b);
+	bench_start(&b);
+	assert_int_equal(bench_bytes(&b, "acme"), 1012);
 	acct_close(&a);
 	bench_end(&b);
 }

@@ -289,6 +289,104 @@ test_quota(void **state)
 	bench_end(&b);
 }
 
+/* Once in its window, also by the next ledger. */
+static void
+test_quota_is_told_once(void **state)
+{
+	struct fault f;
+	struct bench b;
+	struct acct a;
+
+	(void)state;
+	bench_begin(&b);
+	bench_worker(&b, &a, 0, 64);
+	json_decref(bench_call(&b, ledger_quota_set,
+	    "{\"account\":\"acme\",\"window\":\"month\",\"limit_bytes\":1000}", &f));
+	bench_count(&a, "acme", 1, 900);
+	bench_flush(&b);
+	assert_non_null(strstr(bench_said(&b), "quota.warning"));
+	bench_stop(&b);
+	bench_start(&b);
+	assert_null(strstr(bench_said(&b), "quota."));
+	bench_count(&a, "acme", 1, 200);
+	bench_flush(&b);
+	assert_non_null(strstr(bench_said(&b), "quota.exceeded"));
+	assert_int_equal(b.l.counts.count[LEDGER_quota_log], 1);
+	bench_stop(&b);
+	bench_start(&b);
+	bench_count(&a, "acme", 1, 200);
+	bench_flush(&b);
+	assert_null(strstr(bench_said(&b), "quota."));
+	assert_int_equal(b.l.counts.count[LEDGER_quota_log], 0);
+	/* In another window it is another matter. */
+	exec(&b, "UPDATE quota SET reached_in=reached_in-1");
+	bench_stop(&b);
+	bench_start(&b);
+	assert_non_null(strstr(bench_said(&b), "quota.exceeded"));
+	acct_close(&a);
+	bench_end(&b);
+}
+
+static int64_t
+age_outbox(struct bench *b, int64_t now)
+{
+	bool more = true;
+	struct err e;
+
+	while (more)
+		assert_int_equal(store_age(&b->l.store, now, &more, &e), 0);
+	assert_int_equal(
+	    bench_number(b, "SELECT count(*) FROM outbox"), b->l.store.outbox_records);
+	return b->l.store.outbox_records;
+}
+
+/* Where nobody ships, age ends a record; where somebody does, what was not asked beyond
+ * waits four times as long, and its end is told. */
+static void
+test_outbox_grows_old(void **state)
+{
+	const int64_t now = (int64_t)ledger_now(), week = 604800;
+	struct fault f;
+	struct bench b;
+	struct acct a;
+	char after[64];
+
+	(void)state;
+	bench_begin(&b);
+	b.l.store.spans.outbox_s = week;
+	bench_worker(&b, &a, 0, 64);
+	for (int i = 0; i < 3; i++) {
+		bench_count(&a, "acme", 1, 10);
+		bench_count(&a, "beta", 1, 10);
+		bench_flush(&b);
+		if (i == 0) {
+			assert_int_equal(age_outbox(&b, now + week - 120), 2);
+			assert_int_equal(age_outbox(&b, now + week + 120), 0);
+			assert_int_equal(b.l.store.pruned, 2);
+		}
+	}
+	assert_int_equal(b.l.store.outbox_records, 4);
+	snprintf(after, sizeof(after), "{\"after\":%lld}",
+	    (long long)bench_number(&b, "SELECT min(seq) FROM outbox"));
+	json_decref(bench_call(&b, ledger_export, after, &f));
+	assert_int_equal(age_outbox(&b, now + week + 120), 3);
+	assert_int_equal(b.l.store.pruned, 2);
+	bench_stop(&b);
+	bench_start(&b); /* which knows that somebody ships, and how many there are */
+	b.l.store.spans.outbox_s = week;
+	assert_int_equal(age_outbox(&b, now + 4 * week - 120), 3);
+	assert_int_equal(age_outbox(&b, now + 4 * week + 120), 0);
+	assert_int_equal(b.l.store.pruned, 3);
+	(void)bench_said(&b);
+	b.l.age_due_ms = 0;
+	bench_flush(&b);
+	assert_non_null(
+	    strstr(bench_said(&b), "\"accounting.outbox_pruned\",\"data\":{\"records\":3"));
+	assert_int_equal(b.l.counts.count[LEDGER_pruned_records], 3);
+	acct_close(&a);
+	bench_end(&b);
+}
+
 static void
 test_age(void **state)
 {
@@ -357,6 +455,8 @@ main(void)
 	    cmocka_unit_test(test_export),
 	    cmocka_unit_test(test_adjust),
 	    cmocka_unit_test(test_quota),
+	    cmocka_unit_test(test_quota_is_told_once),
+	    cmocka_unit_test(test_outbox_grows_old),
 	    cmocka_unit_test(test_age),
 	    cmocka_unit_test(test_older_schema),
 	};
