@@ -3,6 +3,7 @@
 
 #include "common/log.h"
 #include "common/siphash.h"
+#include "master/books_lock.h"
 #include "master/books_sums.h"
 #include "master/master.h"
 #include "master/sidecar.h"
@@ -20,8 +21,10 @@
 #define LEDGER_NAME "shoal-ledger"
 #define DATABASE_NAME "ledger.db"
 #define GRACE_MS 15000 /* of its last flush, on a disk that is slow */
-/* Much longer than the slowest flush and query: a new one has to begin from the start. */
-#define SILENCE_MS 120000
+/* Longer than most flushes and queries: a new one has to begin from the start. */
+#define SILENCE_MS 30000
+#define PING "ledger.ping"
+#define PING_MS 10000
 /* A ledger whose master was killed flushes once more before it lets go of the database. On
  * a slow disk that takes long: then serving begins, and the books wait for it. */
 #define LOCK_TRIES 10
@@ -31,8 +34,8 @@ struct books {
 	struct master *master;   /* borrowed */
 	struct sidecar *sidecar; /* owned */
 	char database[PATH_MAX], dir[512], program[1024], node[300];
-	int quota_fd;        /* owned */
-	int lock_fd;         /* owned; -1: it could not be had yet */
+	int quota_fd; /* owned */
+	struct books_lock lock;
 	int dir_fd;          /* owned; locked against others with this runtime directory */
 	bool ending;         /* the master's loop waits for it */
 	struct quota quotas; /* of quota_fd */
@@ -128,65 +131,6 @@ make_absolute(char *path, size_t max, struct err *e)
 	return 0;
 }
 
-/* ---- One instance for one database ---- */
-
-static int
-refuse_other(int fd, const char *path, struct err *e)
-{
-	char owner[32] = "";
-
-	if (pread(fd, owner, sizeof(owner) - 1, 0) < 0)
-		owner[0] = '\0';
-	owner[strcspn(owner, "\n")] = '\0';
-	return err_set(e,
-	    "the ledger %s is in use by another instance%s%s; give each its own --ledger",
-	    path, owner[0] ? ", master pid " : "", owner);
-}
-
-/* The lock is held by the ledger of a master that is no more. */
-static bool
-owner_is_gone(const struct books *b)
-{
-	char path[PATH_MAX + 8], owner[32] = "";
-	AUTO_FD int fd = -1;
-	long pid;
-
-	snprintf(path, sizeof(path), "%s.lock", b->database);
-	fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-	if (fd < 0 || read(fd, owner, sizeof(owner) - 1) <= 0)
-		return false;
-	pid = strtol(owner, NULL, 10);
-	return pid > 0 && pid <= INT_MAX && kill((pid_t)pid, 0) < 0 && errno == ESRCH;
-}
-
-/* 0 also when the disk does not let us: then counting goes on in memory, and each start of
- * the ledger tries again. */
-static int
-take_lock(struct books *b, int tries, struct err *e)
-{
-	char path[PATH_MAX + 8];
-	AUTO_FD int fd = -1;
-
-	snprintf(path, sizeof(path), "%s.lock", b->database);
-	fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
-	if (fd < 0 && (errno == ENOSPC || errno == EROFS || errno == EDQUOT)) {
-		log_warn("ledger", "database cannot be written yet",
-		    "path=%s reason=\"%s\"", path, strerror(errno));
-		return 0;
-	}
-	if (fd < 0)
-		return err_errno(e, "--ledger: %s", path);
-	while (flock(fd, LOCK_EX | LOCK_NB) < 0) {
-		if (errno != EWOULDBLOCK || --tries <= 0)
-			return refuse_other(fd, b->database, e);
-		nanosleep(&(struct timespec){.tv_nsec = LOCK_PAUSE_NS}, NULL);
-	}
-	if (ftruncate(fd, 0) == 0)
-		dprintf(fd, "%d\n", (int)getpid());
-	b->lock_fd = TAKE_FD(fd);
-	return 0;
-}
-
 /* ---- The process ---- */
 
 /* It keeps the lock as long as it lives, also beyond a master that is killed. */
@@ -194,15 +138,17 @@ static size_t
 on_start(void *ctx, int fds[SIDECAR_FDS_MAX])
 {
 	struct books *b = ctx;
-	struct err e;
+	struct err e = {""};
 
 	/* Two would count the same twice. */
-	if (b->lock_fd < 0 && take_lock(b, 1, &e) < 0) {
-		log_warn("ledger", "database in use", "reason=\"%s\"", e.text);
+	if (books_lock_take(&b->lock, 1, &e) < 0 ||
+	    (b->lock.place_fd >= 0 && b->lock.fd < 0)) {
+		log_warn("ledger", "database in use", "reason=\"%s\"",
+		    e.text[0] ? e.text : "the ledger of a master before still writes");
 		return SIDECAR_NOT_NOW;
 	}
-	fds[0] = b->lock_fd;
-	return b->lock_fd < 0 ? 0 : 1;
+	fds[0] = b->lock.fd;
+	return b->lock.fd < 0 ? 0 : 1;
 }
 
 static json_t *
@@ -290,6 +236,12 @@ books_request(struct books *b, const char *method, json_t *params, books_answer_
 	return sidecar_request(b->sidecar, method, params, answer, ctx, e);
 }
 
+int64_t
+books_silent_ms(const struct books *b)
+{
+	return sidecar_silent_ms(b->sidecar);
+}
+
 void
 books_forget(struct books *b, const void *ctx)
 {
@@ -324,6 +276,8 @@ start(struct books *b, struct err *e)
 	    .grace_ms = GRACE_MS,
 	    .must_finish = true,
 	    .silence_ms = SILENCE_MS,
+	    .ping = PING,
+	    .ping_ms = PING_MS,
 	    .ctx = b,
 	    .on_start = on_start,
 	    .on_config = on_config,
@@ -383,7 +337,8 @@ books_open(struct books **out, struct master *m, struct err *e)
 		return err_set(e, "out of memory");
 	*out = b;
 	b->master = m;
-	b->lock_fd = b->dir_fd = b->quota_fd = -1;
+	b->dir_fd = b->quota_fd = -1;
+	b->lock = (struct books_lock){b->database, -1, -1};
 	snprintf(b->database, sizeof(b->database), "%s", database);
 	snprintf(b->program, sizeof(b->program), "%s/" LEDGER_NAME, m->bin_dir);
 	name_node(b, c);
@@ -395,7 +350,7 @@ books_open(struct books **out, struct master *m, struct err *e)
 		return err_set(e, "--ledger %s is a directory; name a file", b->database);
 	if (name_dir(b->database, b->dir, sizeof(b->dir)) < 0)
 		return err_set(e, "the path of the accounts' directory is too long");
-	if (take_lock(b, LOCK_TRIES, e) < 0 && !owner_is_gone(b))
+	if (books_lock_take(&b->lock, LOCK_TRIES, e) < 0)
 		return -1;
 	if (make_dir(b, e) < 0 || open_quotas(b, e) < 0)
 		return -1;
@@ -422,8 +377,7 @@ books_close(struct books *b)
 	if (b->ending && sidecar_has_ended(b->sidecar))
 		remove_dir(b);
 	sidecar_close(b->sidecar);
-	if (b->lock_fd >= 0)
-		close(b->lock_fd);
+	books_lock_drop(&b->lock);
 	if (b->dir_fd >= 0)
 		close(b->dir_fd);
 	quota_close(&b->quotas);

@@ -42,3 +42,5 @@ typedef void books_answer_fn(void *ctx, json_t *result, json_t *error);
 NODISCARD int books_request(struct books *b, const char *method, json_t *params,
     books_answer_fn *answer, void *ctx, struct err *e);
 void books_forget(struct books *b, const void *ctx);
+/* How long the ledger has owed an answer and said nothing. */
+int64_t books_silent_ms(const struct books *b);

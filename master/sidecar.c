@@ -24,6 +24,24 @@ set_timer(struct sidecar *s, int64_t ms)
 	evtimer_add(s->timer, &tv);
 }
 
+/* While it runs: until it is asked, or too late with its answer. */
+static void
+set_watch(struct sidecar *s)
+{
+	s->heard_ms = clock_ms();
+	if (s->n_requests > 0)
+		set_timer(s, s->patience_ms);
+	else if (s->setup.ping != NULL)
+		set_timer(s, s->setup.ping_ms);
+}
+
+int64_t
+sidecar_silent_ms(const struct sidecar *s)
+{
+	return s->state == SIDECAR_RUNNING && s->n_requests > 0 ? clock_ms() - s->heard_ms
+								: 0;
+}
+
 /* ---- Requests ---- */
 
 static void
@@ -74,11 +92,10 @@ sidecar_request(struct sidecar *s, const char *method, json_t *params,
 		free(r);
 		return err_set(e, "%s has too much to do", s->setup.name);
 	}
-	if (s->n_requests == 0)
-		set_timer(s, s->setup.silence_ms);
 	r->next = s->requests;
 	s->requests = r;
-	s->n_requests++;
+	if (s->n_requests++ == 0)
+		set_watch(s);
 	return 0;
 }
 
@@ -104,6 +121,7 @@ take_answer(struct sidecar *s, json_t *line)
 			continue;
 		*at = r->next;
 		s->n_requests--;
+		s->patience_ms = s->setup.silence_ms;
 		answer(r, json_is_object(error) ? NULL : result, error);
 		return;
 	}
@@ -127,9 +145,6 @@ on_line(void *ctx, json_t *line)
 	struct sidecar *s = ctx;
 	const char *event = json_string_value(json_object_get(line, "event"));
 
-	/* Whatever it says shows that it lives. */
-	if (s->state == SIDECAR_RUNNING && s->n_requests > 0)
-		set_timer(s, s->setup.silence_ms);
 	if (json_object_get(line, "id") != NULL) {
 		take_answer(s, line);
 	} else if (json_is_string(json_object_get(line, "log"))) {
@@ -143,6 +158,9 @@ on_line(void *ctx, json_t *line)
 		if (s->setup.on_state != NULL)
 			s->setup.on_state(s->setup.ctx, NULL);
 	}
+	/* Whatever it says shows that it lives. */
+	if (s->state == SIDECAR_RUNNING)
+		set_watch(s);
 }
 
 /* ---- Life ---- */
@@ -161,6 +179,17 @@ on_lost(void *ctx, const char *why)
 }
 
 static void
+on_hung(struct sidecar *s)
+{
+	log_error(s->setup.name, "helper hangs",
+	    "pid=%d unanswered=%u silent_ms=%lld action=kill", (int)s->pid, s->n_requests,
+	    (long long)s->patience_ms);
+	s->hung = true;
+	s->patience_ms = MIN(s->patience_ms * 2, s->setup.silence_ms * SIDECAR_PATIENCE);
+	kill(s->pid, SIGKILL);
+}
+
+static void
 on_timer(evutil_socket_t fd, short what, void *arg)
 {
 	struct sidecar *s = arg;
@@ -174,9 +203,12 @@ on_timer(evutil_socket_t fd, short what, void *arg)
 	} else if (s->state == SIDECAR_WAITING) {
 		start(s);
 	} else if (s->state == SIDECAR_RUNNING && s->n_requests > 0) {
-		log_error(s->setup.name, "helper hangs", "pid=%d unanswered=%u action=kill",
-		    (int)s->pid, s->n_requests);
-		kill(s->pid, SIGKILL);
+		on_hung(s);
+	} else if (s->state == SIDECAR_RUNNING && s->setup.ping != NULL) {
+		struct err e;
+
+		if (sidecar_request(s, s->setup.ping, NULL, NULL, NULL, &e) < 0)
+			set_watch(s);
 	}
 }
 
@@ -200,7 +232,7 @@ start(struct sidecar *s)
 	json_t *config;
 	struct err e;
 
-	s->ready = false;
+	s->ready = s->hung = false;
 	s->born_ms = clock_ms();
 	if (n == SIDECAR_NOT_NOW) {
 		wait_for_next(s, "it cannot be started now");
@@ -215,13 +247,16 @@ start(struct sidecar *s)
 	config = s->setup.on_config ? s->setup.on_config(s->setup.ctx) : NULL;
 	if (sidecar_wire_put(&s->wire, config ? config : json_object()) < 0)
 		kill(s->pid, SIGKILL);
+	set_watch(s);
 	log_info(s->setup.name, "helper started", "pid=%d", (int)s->pid);
 }
 
 static void
-say_cause(int status, char *why, size_t max)
+say_cause(const struct sidecar *s, int status, char *why, size_t max)
 {
-	if (WIFSIGNALED(status))
+	if (s->hung)
+		snprintf(why, max, "did not answer");
+	else if (WIFSIGNALED(status))
 		snprintf(why, max, "ended by signal %d", WTERMSIG(status));
 	else
 		snprintf(why, max, "ended with status %d", WEXITSTATUS(status));
@@ -275,7 +310,7 @@ sidecar_on_child(struct sidecar *s, pid_t pid, int status)
 
 	if (s == NULL || s->pid != pid || pid <= 0)
 		return false;
-	say_cause(status, why, sizeof(why));
+	say_cause(s, status, why, sizeof(why));
 	evtimer_del(s->timer);
 	/* What it said last, then what it will never say. */
 	sidecar_wire_drain(&s->wire);
@@ -346,6 +381,7 @@ sidecar_open(const struct sidecar_setup *setup, struct err *e)
 		return NULL;
 	}
 	s->setup = *setup;
+	s->patience_ms = setup->silence_ms;
 	sidecar_wire_init(&s->wire, setup->base, on_line, on_lost, s);
 	s->timer = evtimer_new(setup->base, on_timer, s);
 	if (s->timer == NULL) {

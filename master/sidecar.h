@@ -21,6 +21,7 @@
 #define SIDECAR_LINE_MAX (8u << 20) /* from the helper */
 #define SIDECAR_OUT_MAX (4u << 20)  /* not yet taken by it */
 #define SIDECAR_REQUESTS_MAX 256    /* unanswered */
+#define SIDECAR_PATIENCE 16
 
 struct event_base;
 struct privs;
@@ -36,7 +37,11 @@ struct sidecar_setup {
 	/* It is started once more for its end, where it is not there to be told or dies of
 	 * a signal before it has finished. */
 	bool must_finish;
-	int64_t silence_ms; /* longest it owes answers and says nothing, then SIGKILL */
+	/* Longest it owes answers and says nothing, then SIGKILL: the next time twice as
+	 * long, up to SIDECAR_PATIENCE times, so that one that is only slow gets on. */
+	int64_t silence_ms;
+	const char *ping; /* a method it is asked for when nobody asks; NULL: it is not */
+	int64_t ping_ms;  /* so long after its last answer */
 	void *ctx;
 	/* Before each start: more descriptors for the helper (they stay the caller's).
 	 * Returns how many; SIDECAR_NOT_NOW: it is tried again later. */
@@ -67,6 +72,8 @@ bool sidecar_has_ended(const struct sidecar *s);
 void sidecar_restart(struct sidecar *s);
 /* Whether it runs and has said that it is ready. */
 bool sidecar_is_ready(const struct sidecar *s);
+/* How long it has been owing answers and saying nothing; 0: it owes none. */
+int64_t sidecar_silent_ms(const struct sidecar *s);
 /* 0: it does not run. */
 pid_t sidecar_pid(const struct sidecar *s);
 unsigned sidecar_restarts(const struct sidecar *s);

@@ -41,6 +41,9 @@ struct sidecar {
 	pid_t pid; /* 0: none */
 	bool ready;
 	bool retried; /* its end: there is no further try */
+	bool hung;    /* killed for that */
+	int64_t patience_ms,
+	    heard_ms; /* present deadline; clock of its last sign of life */
 	unsigned restarts;
 	int64_t born_ms;
 	struct backoff backoff;

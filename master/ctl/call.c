@@ -164,7 +164,8 @@ on_timeout(evutil_socket_t fd, short what, void *arg)
 		call->on_end(call);
 	if (call->job[0] != '\0')
 		json_object_set_new(data, "job", json_string(call->job));
-	ctl_fail(call, CTL_E_TIMEOUT, data, "%s took too long%s%s", call->method->name,
+	ctl_fail(call, CTL_E_TIMEOUT, data, "%s %s%s%s", call->method->name,
+	    call->late ? call->late : "took too long",
 	    call->job[0] ? "; still running: job " : "", call->job);
 }
 

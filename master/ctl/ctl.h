@@ -67,6 +67,7 @@ struct ctl_call {
 	void (*on_end)(struct ctl_call *call); /* of a deferred call */
 	void *ctx;                             /* the method's, while deferred */
 	char job[16];                          /* waits for this one; "": for none */
+	const char *late; /* what to say when the time is up; NULL: the usual */
 	bool deferred;
 	ctl_answer_fn *answer; /* NULL: the answer goes to the connection as JSON-RPC */
 	void *state;           /* of `answer` */

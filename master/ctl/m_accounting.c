@@ -4,8 +4,10 @@
 #include "master/ctl/server.h"
 #include "master/master.h"
 
-/* A flush on a slow disk comes first. */
-#define ANSWER_MS 30000
+/* A flush on a slow disk comes first; what is to be changed waits for it. Who only looks is
+ * told soon. */
+#define CHANGE_MS 30000
+#define LOOK_MS 4500
 #define RETRY_MS 1000
 
 static enum ctl_kind
@@ -50,11 +52,21 @@ ask(struct ctl_call *call, json_t *params)
 		    json_pack("{s:s}", "feature", "ledger"),
 		    "this instance keeps no ledger; start it with --ledger FILE");
 	}
+	if (books_silent_ms(b) > LOOK_MS) {
+		json_decref(params);
+		return ctl_fail(call, CTL_E_OVERLOADED,
+		    json_pack("{s:i}", "retry_ms", RETRY_MS),
+		    "the ledger has not answered for %lld s: its disk is slow, or it is "
+		    "stopped; one that goes on like this is started again",
+		    (long long)books_silent_ms(b) / 1000);
+	}
+	call->late = "got no answer from the ledger: its disk is slow, or it is stopped; "
+		     "try again";
 	if (books_request(b, call->method->name, params, on_answer, call, &e) < 0)
 		return ctl_fail(call, CTL_E_OVERLOADED,
 		    json_pack("{s:i}", "retry_ms", RETRY_MS),
 		    "%s; it is started again, try again", e.text);
-	return ctl_defer(call, ANSWER_MS, on_end, NULL);
+	return ctl_defer(call, call->method->audit ? CHANGE_MS : LOOK_MS, on_end, NULL);
 }
 
 #define PASS_ON(ident)                                                                     \

@@ -7,12 +7,14 @@
 #include <stdio.h>
 #include <sys/statvfs.h>
 
+static json_t *ping(struct ledger *l, const json_t *params, struct fault *f);
 static json_t *flush(struct ledger *l, const json_t *params, struct fault *f);
 
 static const struct {
 	const char *name;
 	json_t *(*fn)(struct ledger *l, const json_t *params, struct fault *f);
 } methods[] = {
+    {"ledger.ping", ping},
     {"accounting.query", ledger_query},
     {"accounting.status", ledger_status},
     {"accounting.flush", flush},
@@ -93,6 +95,13 @@ ledger_answer(struct ledger *l, const json_t *line)
 	wire_send(&l->wire,
 	    result ? json_pack("{s:I, s:o}", "id", id, "result", result)
 		   : json_pack("{s:I, s:o}", "id", id, "error", fault_to_json(&f)));
+}
+
+static json_t *
+ping(struct ledger *l, const json_t *params, struct fault *f)
+{
+	(void)l, (void)params, (void)f;
+	return json_object();
 }
 
 static json_t *

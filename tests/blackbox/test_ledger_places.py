@@ -6,6 +6,7 @@ SPDX-License-Identifier: MIT
 import os
 import subprocess
 
+import pytest
 from control_client import call
 from shoal_harness import BINARY, SLOW
 from waiting import wait_for
@@ -50,3 +51,21 @@ def test_what_cannot_be_a_ledger_is_refused(server, tmp_path):
     assert "is a directory; name a file" in refuse(tmp_path)
     shared = refuse(tmp_path / "other.db", RUNTIME_DIRECTORY=str(tmp_path))
     assert "is in use by another instance; give each its own RUNTIME_DIRECTORY" in shared
+
+
+def test_second_instance_of_another_pid_namespace(server, tmp_path):
+    """As in two containers with one volume: neither sees the other's processes."""
+    apart = ["unshare", "--pid", "--fork", "--kill-child"]
+    if subprocess.run([*apart, "true"], capture_output=True, check=False).returncode:
+        pytest.skip("no namespace of processes can be made")
+    one = server("hello:application", "--ledger", tmp_path / "ledger.db",
+                 env={"RUNTIME_DIRECTORY": str(tmp_path)})
+    one.more_descriptors = 4
+    other = tmp_path / "other"
+    other.mkdir()
+    out = subprocess.run(
+        [*apart, BINARY, "-b", "127.0.0.1:0", "--ledger", tmp_path / "ledger.db",
+         "hello:application"], env={**os.environ, "RUNTIME_DIRECTORY": str(other)},
+        capture_output=True, text=True, timeout=30 * SLOW, check=False)
+    assert out.returncode == 2
+    assert "in use by another instance, master pid" in out.stderr

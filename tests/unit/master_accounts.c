@@ -112,6 +112,70 @@ test_rows_change_hands(void **state)
 	accounts_close(&all);
 }
 
+/* The binary that takes over counts the tables of workers that go on from their beginning.
+ */
+static void
+test_another_image(void **state)
+{
+	const unsigned id[] = {0, 1, 1};
+	struct accounts before, after;
+	struct accounts_table gone, stays, again = {0};
+	const struct accounts_table *live[] = {&stays};
+	struct acct writer[2];
+	json_t *saved;
+	int fd[2];
+
+	(void)state;
+	assert_int_equal(accounts_open(&before, NULL, false, NULL, &e), 0);
+	assert_int_equal(accounts_create(&before, &gone, 16, id, &fd[0], &e), 0);
+	assert_int_equal(accounts_create(&before, &stays, 16, id, &fd[1], &e), 0);
+	for (int i = 0; i < 2; i++) {
+		writer[i] = begin(fd[i]);
+		serve(&writer[i], "acme", 5);
+		serve(&writer[i], i ? "stays" : "gone", 1);
+	}
+	accounts_look(&before, &gone);
+	accounts_look(&before, &stays);
+	accounts_billed((struct account *)find(&before, "acme"));
+	acct_close(&writer[0]);
+	accounts_table_close(&gone);
+	serve(&writer[1], "acme", 2);
+	saved = accounts_save(&before, live, 1);
+	accounts_close(&before);
+	assert_int_equal(accounts_open(&after, NULL, false, NULL, &e), 0);
+	accounts_restore(&after, saved);
+	json_decref(saved);
+	assert_int_equal(requests_of(&after, "acme"), 5);
+	assert_int_equal(requests_of(&after, "gone"), 1);
+	assert_int_equal(requests_of(&after, "stays"), 0);
+	assert_int_equal(acct_open(&again.acct, fd[1], ACCT_WRITE, &e), 0);
+	accounts_look(&after, &again);
+	assert_int_equal(requests_of(&after, "acme"), 12);
+	assert_int_equal(requests_of(&after, "stays"), 1);
+	acct_close(&writer[1]);
+	accounts_table_close(&again);
+	accounts_table_close(&stays);
+	close(fd[0]);
+	close(fd[1]);
+	accounts_close(&after);
+}
+
+/* What was billed and turns out not to have been delivered: a counter waits. */
+static void
+test_billed(void **state)
+{
+	struct account a = {.value = {[ACCT_out_head] = 100, [ACCT_out_body] = 900}};
+
+	(void)state;
+	assert_int_equal(accounts_billed(&a), 1000);
+	a.value[ACCT_out_undelivered] = 300;
+	assert_int_equal(accounts_billed(&a), 1000);
+	a.value[ACCT_out_body] += 301;
+	assert_int_equal(accounts_billed(&a), 1001);
+	a.value[ACCT_out_undelivered] = UINT64_MAX;
+	assert_int_equal(accounts_billed(&a), 1001);
+}
+
 /* A worker's numbers that shrink or cannot be do not change the sums; more names than are
  * kept are together. */
 static void
@@ -231,6 +295,8 @@ main(void)
 	    cmocka_unit_test(test_rows_change_hands),
 	    cmocka_unit_test(test_nonsense),
 	    cmocka_unit_test(test_orphans),
+	    cmocka_unit_test(test_another_image),
+	    cmocka_unit_test(test_billed),
 	};
 
 	return cmocka_run_group_tests_name("master_accounts", tests, NULL, NULL);

@@ -74,7 +74,7 @@ struct fixture {
 	struct event_base *base;
 	struct sidecar *s;
 	unsigned starts, ups, downs, events, ended, answers, errors;
-	char kind[32];
+	char kind[32], why[64];
 	int pipe_fd;
 };
 
@@ -110,6 +110,7 @@ on_state(void *ctx, const char *why)
 		f->ups++;
 	else
 		f->downs++;
+	snprintf(f->why, sizeof(f->why), "%s", why ? why : "");
 }
 
 static void
@@ -169,6 +170,8 @@ ask(struct fixture *f, const char *method)
 	assert_int_equal(sidecar_request(f->s, method, NULL, on_answer, f, &e), 0);
 }
 
+static const char *ping;
+
 static void
 begin_with(struct fixture *f, int64_t grace_ms, int64_t silence_ms, bool must_finish)
 {
@@ -183,6 +186,8 @@ begin_with(struct fixture *f, int64_t grace_ms, int64_t silence_ms, bool must_fi
 				.grace_ms = grace_ms,
 				.must_finish = must_finish,
 				.silence_ms = silence_ms,
+				.ping = ping,
+				.ping_ms = 20,
 				.ctx = f,
 				.on_start = on_start,
 				.on_config = on_config,
@@ -330,6 +335,39 @@ test_hangs(void **state)
 }
 
 static void
+run_for(struct fixture *f, int64_t ms)
+{
+	struct timeval tv = {0, ms * 1000};
+
+	event_base_loopexit(f->base, &tv);
+	event_base_dispatch(f->base);
+}
+
+/* Nobody wants anything, and still it is noticed that it does not answer. */
+static void
+test_is_pinged(void **state)
+{
+	struct fixture f;
+
+	(void)state;
+	ping = "echo";
+	begin_with(&f, 5000, 200, false);
+	run_for(&f, 300);
+	assert_int_equal(sidecar_restarts(f.s), 0);
+	assert_true(sidecar_silent_ms(f.s) < 100);
+	end(&f);
+	ping = "hang";
+	begin_with(&f, 5000, 150, false);
+	run_for(&f, 100);
+	assert_true(sidecar_silent_ms(f.s) > 20);
+	await(&f, &f.downs, 1);
+	assert_string_equal(f.why, "did not answer");
+	await(&f, &f.downs, 2);
+	end(&f);
+	ping = NULL;
+}
+
+static void
 test_anew_after_end(void **state)
 {
 	struct fixture f;
@@ -381,6 +419,7 @@ main(int argc, char **argv)
 	    cmocka_unit_test(test_does_not_end),
 	    cmocka_unit_test(test_must_finish),
 	    cmocka_unit_test(test_hangs),
+	    cmocka_unit_test(test_is_pinged),
 	    cmocka_unit_test(test_anew_after_end),
 	    cmocka_unit_test(test_no_program),
 	};
