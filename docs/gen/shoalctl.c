@@ -372,6 +372,8 @@ man_verb(FILE *out, const struct verb *v)
 		fprintf(out, " Ar %s", synopsis);
 	fprintf(out, "\n%c%s%s\n", capital(v->help[0]), v->help + 1,
 	    v->help[strlen(v->help) - 1] == '?' ? "" : ".");
+	if (verb_size_note(v) != NULL)
+		fprintf(out, "%s\n", verb_size_note(v));
 	if (v->method != NULL)
 		fprintf(out, "Method:\n.Cm %s .\n", v->method);
 	if (v->flags[0].name == NULL && v->flags[0].letter == 0)

@@ -3,6 +3,7 @@
 
 #include "common/conf_value.h"
 
+#include <ctype.h>
 #include <inttypes.h>
 
 struct reader {
@@ -76,14 +77,40 @@ signed_of(const char *s, struct err *e)
 	return NULL;
 }
 
+#define SIZE_MOST 9e18
+
+/* kB, MB, GB, TB: powers of 1000, as contracts have them. 0: it is none of these. */
+static int64_t
+decimal_unit(const char *unit)
+{
+	static const char letters[] = "kmgt";
+	int64_t factor = 1000;
+
+	for (const char *p = letters; *p != '\0'; p++, factor *= 1000)
+		if (tolower((unsigned char)unit[0]) == *p &&
+		    tolower((unsigned char)unit[1]) == 'b' && unit[2] == '\0')
+			return factor;
+	return 0;
+}
+
+/* All others are as in the configuration: 10G and 512MiB are of powers of 1024. */
 static json_t *
 size_of(const char *s, struct err *e)
 {
-	int64_t n;
+	size_t digits = strspn(s, "0123456789");
+	const char *unit = s + digits + strspn(s + digits, ".0123456789");
+	int64_t factor = decimal_unit(unit), n;
+	char *end;
 
-	if (conf_value_size(s, &n) == 0)
+	if (factor > 0 && digits > 0) {
+		double v = strtod(s, &end) * (double)factor;
+
+		if (end == unit && v < SIZE_MOST)
+			return json_integer((json_int_t)(v + 0.5));
+	} else if (conf_value_size(s, &n) == 0) {
 		return json_integer(n);
-	err_set(e, "'%s' is not a size; examples: 500, 10G, 512MiB", s);
+	}
+	err_set(e, "'%s' is not a size; examples: 500, 10GB, 512MiB", s);
 	return NULL;
 }
 

@@ -158,6 +158,16 @@ verb_help_all(FILE *f)
 	    f);
 }
 
+const char *
+verb_size_note(const struct verb *v)
+{
+	for (size_t i = 0; i < VERB_POSITIONS; i++)
+		if (v->positions[i].title != NULL && v->positions[i].type == ARG_SIZE)
+			return "Sizes: a number of bytes; kB, MB, GB, TB are powers of "
+			       "1000, KiB, MiB, GiB, TiB and K, M, G, T powers of 1024.";
+	return NULL;
+}
+
 void
 verb_help_one(FILE *f, const struct verb *v)
 {
@@ -169,6 +179,8 @@ verb_help_one(FILE *f, const struct verb *v)
 	    flags ? " [OPTIONS]" : "", v->help);
 	if (v->method != NULL)
 		fprintf(f, "  Method: %s; see shoal-control(7).\n", v->method);
+	if (verb_size_note(v) != NULL)
+		fprintf(f, "  %s\n", verb_size_note(v));
 	if (flags) {
 		fputs("\nOptions\n", f);
 		put_flags(f, v->flags, VERB_FLAGS);

@@ -33,7 +33,7 @@ enum arg_type {
 	ARG_SCALE,  /* 12, +2, -1: target or delta */
 	ARG_JSON,   /* an object */
 	ARG_SIGNED, /* a whole number that may be below 0 */
-	ARG_SIZE,   /* bytes: 10G, 512MiB */
+	ARG_SIZE,   /* bytes: 10GB, 512MiB */
 	ARG_WORDS,  /* a,b: an array */
 };
 
@@ -81,6 +81,8 @@ extern const size_t verb_globals_count;
 const struct verb *verb_find(char *const *argv, size_t argc, size_t *words);
 /* The nearest name, for whoever mistyped; NULL: nothing is near. */
 const char *verb_nearest(const char *name);
+/* How sizes are read, for a verb that takes one; NULL: it takes none. */
+const char *verb_size_note(const struct verb *v);
 /* "SLOT..." behind the name; "" when there is none. */
 const char *verb_synopsis(const struct verb *v, char *buf, size_t max);
 /* shoalctl -h. */

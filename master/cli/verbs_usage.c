@@ -90,6 +90,16 @@ add_rows(json_t *list, const json_t *page)
 	}
 }
 
+/* A name that begins like a formula would be one in a spreadsheet; the apostrophe says that
+ * it is text. */
+static bool
+is_formula(const json_t *v)
+{
+	const char *text = json_string_value(v);
+
+	return text != NULL && text[0] != '\0' && strchr("=+-@\t\r", text[0]) != NULL;
+}
+
 static void
 put_csv(FILE *f, const char *text)
 {
@@ -111,13 +121,13 @@ print_csv(struct cli *c, const json_t *names, const json_t *list)
 	for (size_t r = 0; r <= json_array_size(list); r++)
 		for (size_t i = 0; i < n; i++) {
 			const char *name = json_string_value(json_array_get(names, i));
-			char text[VALUE_TEXT_MAX];
+			const json_t *v =
+			    json_object_get(json_array_get(list, r - 1), name);
+			char text[VALUE_TEXT_MAX], cell[VALUE_TEXT_MAX + 2];
 
-			put_csv(c->out.f,
-			    r == 0 ? name
-				   : value_raw(
-					 json_object_get(json_array_get(list, r - 1), name),
-					 text));
+			snprintf(cell, sizeof(cell), "%s%s", r && is_formula(v) ? "'" : "",
+			    r ? value_raw(v, text) : name);
+			put_csv(c->out.f, cell);
 			fputs(i + 1 < n ? "," : "\r\n", c->out.f);
 		}
 }
