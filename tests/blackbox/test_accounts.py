@@ -84,6 +84,17 @@ def test_any_bytes_make_a_name(accounts):
     assert any(len(n) == 64 and n.startswith("/" + "y" * 46 + "~") for n in names)
 
 
+def test_what_is_refused_is_billed_as_received(accounts):
+    one = accounts("--account-key", "host")
+    garbage = b"GET / HTTP/1.1\r\nHost: t\r\nwrong line\r\n\r\n"
+    long = b"GET /" + b"x" * 9000 + b" HTTP/1.1\r\nHost: t\r\n\r\n"
+    for sent in (garbage, long):
+        assert one.server.exchange(sent).startswith(b"HTTP/1.1 4")
+    wait_for(lambda: one.sum("requests") == 2)
+    assert one.list()["~none"]["in_head"] == len(garbage) + len(long)
+    assert one.sum("in_head") == call(one.path, "stats.get")["totals"]["in_head"]
+
+
 def test_more_hosts_than_rows(accounts):
     """Nothing is lost: the row of all others has the rest, and one event says so."""
     one = accounts("--account-key", "host", "--accounts-max", "16", app="hello:application")

@@ -183,7 +183,7 @@ account_key_row(struct req *r)
 	if (atomic_load_explicit(&r->answering, memory_order_acquire) && r->account_n > 0)
 		return row_of(r, r->account, r->account_n);
 	/* A head that was refused may have no fields to look at. */
-	if (atomic_load_explicit(&r->counts.in_head, memory_order_relaxed) > 0)
+	if (r->head_whole)
 		n = account_key_rule(r, key);
 	return n == 0 ? ACCT_ROW_NONE : row_of(r, key, n);
 }

@@ -5,6 +5,7 @@
 #include "common/conf.h"
 #include "common/log.h"
 #include "worker/net/account.h"
+#include "worker/net/conn_body.h"
 #include "worker/net/conn_in.h"
 #include "worker/net/listener.h"
 #include "worker/net/req_io.h"
@@ -429,6 +430,10 @@ conn_refuse(struct conn *c, int status, const char *reason, int outcome)
 	struct req *r = c->req;
 	char peer[ADDR_TEXT_MAX];
 
+	if (!r->head_whole) { /* received, whatever it was */
+		conn_count_tls_in(c, r);
+		atomic_store_explicit(&r->counts.in_head, c->in_n, memory_order_relaxed);
+	}
 	conn_lend_buffer(c, r);
 	addr_text(&c->peer, peer);
 	log_info("http", "request refused", "status=%d reason=\"%s\" peer=%s", status,

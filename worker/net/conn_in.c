@@ -246,6 +246,7 @@ head_complete(struct conn *c, size_t used)
 	timer_clear(&c->timer);
 	conn_count_tls_in(c, r);
 	atomic_store_explicit(&r->counts.in_head, used, memory_order_relaxed);
+	r->head_whole = true;
 	if (r->keepalive_seq > 0)
 		stat_add(net->seg, STAT_keepalive_reuse, 1);
 	if (r->head.n_dropped > 0)

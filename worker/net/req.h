@@ -122,6 +122,7 @@ struct req {
 	bool with_app;                      /* start() was called and req_done() not yet */
 	bool app_started;                   /* start() was called */
 	bool end_called;
+	bool head_whole;       /* it was understood to its end */
 	bool taken_over;       /* the server answers: the application's output is dropped */
 	bool pull_wanted;      /* parked until output is below low water */
 	bool reader_waits;     /* an application thread waits for body bytes */
