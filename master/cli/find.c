@@ -1,6 +1,8 @@
 /* Which instances run here. SPDX-License-Identifier: MIT */
 #include "master/cli/find.h"
 
+#include "common/file_name.h"
+
 #include <dirent.h>
 #include <errno.h>
 #include <stdio.h>
@@ -148,12 +150,15 @@ const struct find_instance *
 find_choose(const struct find *f, const char *name, struct err *e)
 {
 	const struct find_instance *found = NULL;
-	char list[512];
+	char list[512], file[sizeof(found->name)];
 
+	/* "shop:app" is the instance whose socket had to be called shop_app.sock. */
+	file_name_make(name ? name : "", file, sizeof(file));
 	for (size_t i = 0; i < f->n; i++) {
 		const struct find_instance *one = &f->v[i];
 
-		if (name ? strcmp(one->name, name) == 0 : one->state == FIND_UP)
+		if (name ? strcmp(one->name, name) == 0 || strcmp(one->name, file) == 0
+			 : one->state == FIND_UP)
 			found = found && found->state == FIND_UP ? found : one;
 	}
 	if (name != NULL && found == NULL) {

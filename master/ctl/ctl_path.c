@@ -2,6 +2,7 @@
  * it shall have, never in the place of a living one. SPDX-License-Identifier: MIT */
 #include "master/ctl/ctl_path.h"
 
+#include "common/file_name.h"
 #include "master/upgrade.h"
 
 #include <errno.h>
@@ -13,23 +14,6 @@
 
 #define BACKLOG 1024
 #define LOCK_ATTEMPTS 10 /* an ending instance may remove the file under our hands */
-
-void
-ctl_path_safe_name(const char *instance, char *to, size_t max)
-{
-	size_t n = 0;
-
-	for (; *instance != '\0' && n + 1 < max; instance++) {
-		char c = *instance;
-		bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
-			     (c >= '0' && c <= '9') || strchr("._-", c) != NULL;
-
-		/* A leading dot would hide it, or climb. */
-		to[n] = plain && (n > 0 || c != '.') ? c : '_';
-		n++;
-	}
-	to[n] = '\0';
-}
 
 static int
 split(struct ctl_path *p, struct err *e)
@@ -300,7 +284,7 @@ ctl_path_open(
 	*p = (struct ctl_path){.fd = -1, .lock_fd = -1, .dir_fd = -1};
 	if (path != NULL)
 		return open_asked(p, path, mode, e);
-	ctl_path_safe_name(instance, name, sizeof(name));
+	file_name_make(instance, name, sizeof(name));
 	for (size_t i = 0; i < ARRAY_LEN(places); i++)
 		if (places[i](p, name, mode, e) == 0)
 			return 0;

@@ -29,5 +29,3 @@ extern const struct json_field ctl_path_fields[CTL_PATH_FIELDS];
 NODISCARD int ctl_path_adopt(struct ctl_path *p, const json_t *from, struct err *e);
 /* Removes socket and lock when they are still ours. */
 void ctl_path_close(struct ctl_path *p);
-/* "shop:app" as a file name: what is not a letter, a digit or one of "._-" becomes '_'. */
-void ctl_path_safe_name(const char *instance, char *to, size_t max);

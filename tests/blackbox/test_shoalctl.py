@@ -369,6 +369,7 @@ def test_instances_are_found(tmp_path):
         assert done.returncode == USAGE
         assert "several" in done.stderr and "news-x1, shop-x1" in done.stderr
         assert run("-i", "news-x1", "ping", env=env).returncode == OK
+        assert run("-i", "news:x1", "ping", env=env).returncode == NOBODY
         done = run("-i", "x", "ping", env=env)
         assert done.returncode == NOBODY
         assert "no instance named x" in done.stderr

@@ -1,5 +1,6 @@
 /* Requests of the control socket: what is refused, as what, and in which order.
  * SPDX-License-Identifier: MIT */
+#include "common/file_name.h"
 #include "master/ctl/server.h"
 
 #include <setjmp.h>
@@ -208,10 +209,10 @@ test_safe_names(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_LEN(names); i++) {
-		ctl_path_safe_name(names[i][0], text, sizeof(text));
+		file_name_make(names[i][0], text, sizeof(text));
 		assert_string_equal(text, names[i][1]);
 	}
-	ctl_path_safe_name("0123456789", text, 5);
+	file_name_make("0123456789", text, 5);
 	assert_string_equal(text, "0123");
 }
 
