@@ -20,6 +20,7 @@ static const uint64_t rates[HISTORY_SERIES_COUNT] = {
     [HISTORY_bytes_out] = BIT(out_head) | BIT(out_body) | BIT(out_framing) | BIT(out_tls),
     [HISTORY_bytes_out_body] = BIT(out_body),
     [HISTORY_bytes_out_tls] = BIT(out_tls),
+    [HISTORY_bytes_undelivered] = BIT(out_undelivered),
     [HISTORY_errors_4xx] = BIT(responses_4xx),
     [HISTORY_errors_5xx] = BIT(responses_5xx),
     [HISTORY_aborted] = BIT(aborted),
@@ -33,6 +34,7 @@ static const double quantiles[HISTORY_SERIES_COUNT] = {
     [HISTORY_p50_us] = 0.5,
     [HISTORY_p90_us] = 0.9,
     [HISTORY_p99_us] = 0.99,
+    [HISTORY_p999_us] = 0.999,
 };
 
 struct history *
@@ -77,6 +79,15 @@ rate_between(
 	return elapsed_s > 0 && after > before ? (double)(after - before) / elapsed_s : 0;
 }
 
+/* Bytes per second of one direction; NAN: the kernel told none, or another network. */
+static float
+nic_between(int64_t from, int64_t to, int64_t elapsed_ms)
+{
+	if (from < 0 || to < from || elapsed_ms <= 0)
+		return NAN;
+	return (float)((double)(to - from) * 1000 / (double)elapsed_ms);
+}
+
 static void
 latency_between(const struct totals_counts *from, const struct totals_counts *to,
     uint64_t counts[HIST_BUCKETS])
@@ -103,6 +114,10 @@ make_points(const struct history_mark *from, const struct history_mark *to,
 		else if (quantiles[s] > 0)
 			points[s] = any ? (float)hist_quantile(counts, quantiles[s]) : NAN;
 	}
+	points[HISTORY_nic_in] =
+	    nic_between(from->nic.in_bytes, to->nic.in_bytes, to->ms - from->ms);
+	points[HISTORY_nic_out] =
+	    nic_between(from->nic.out_bytes, to->nic.out_bytes, to->ms - from->ms);
 	points[HISTORY_connections] = (float)to->counts.stats[STAT_connections];
 	points[HISTORY_in_flight] = (float)to->counts.stats[STAT_in_flight];
 	points[HISTORY_queued] = (float)to->counts.stats[STAT_queued];
@@ -112,12 +127,14 @@ make_points(const struct history_mark *from, const struct history_mark *to,
 }
 
 static void
-add_mark(struct history *h, const struct totals_counts *counts, int64_t now_ms)
+add_mark(struct history *h, const struct totals_counts *counts,
+    const struct history_gauges *gauges, int64_t now_ms)
 {
 	h->newest = h->n_marks == 0 ? 0 : (h->newest + 1) % ARRAY_LEN(h->marks);
 	h->n_marks = MIN(h->n_marks + 1, ARRAY_LEN(h->marks));
 	h->marks[h->newest].ms = now_ms;
 	h->marks[h->newest].counts = *counts;
+	h->marks[h->newest].nic = gauges->nic;
 }
 
 /* Cells made one: a rate or a gauge is their mean, a duration the highest. */
@@ -196,11 +213,11 @@ history_feed(struct history *h, const struct totals_counts *counts,
 		h->fine_end = h->coarse_first = h->coarse_end = 0;
 	}
 	if (h->n_marks == 0) {
-		add_mark(h, counts, now_ms);
+		add_mark(h, counts, gauges, now_ms);
 		h->fine_first = h->fine_end = second + 1;
 		return;
 	}
-	add_mark(h, counts, now_ms);
+	add_mark(h, counts, gauges, now_ms);
 	make_points(mark_at(h, 1), mark_at(h, 0), gauges, points);
 	/* Seconds the master missed have the rate of the whole gap. */
 	for (int64_t at = h->fine_end; at <= second; at++)

@@ -3,6 +3,7 @@
  * SPDX-License-Identifier: MIT */
 #pragma once
 
+#include "master/procfs.h"
 #include "master/totals.h"
 
 #define HISTORY_FINE 3600   /* cells of a second */
@@ -17,6 +18,9 @@
 	SERIES(bytes_out, "bytes/s", "sent to clients, all kinds")                         \
 	SERIES(bytes_out_body, "bytes/s", "of these, bodies of answers")                   \
 	SERIES(bytes_out_tls, "bytes/s", "of these, TLS beyond the plain text")            \
+	SERIES(bytes_undelivered, "bytes/s", "of these, what clients never acknowledged")  \
+	SERIES(nic_in, "bytes/s", "received by all network cards of the machine")          \
+	SERIES(nic_out, "bytes/s", "sent by all network cards of the machine")             \
 	SERIES(errors_4xx, "1/s", "answers of status 400-499")                             \
 	SERIES(errors_5xx, "1/s", "answers of status 500-599")                             \
 	SERIES(aborted, "1/s", "answers that did not reach their end")                     \
@@ -32,7 +36,8 @@
 	SERIES(rss_bytes, "bytes", "resident memory of all workers")                       \
 	SERIES(p50_us, "us", "median request duration")                                    \
 	SERIES(p90_us, "us", "90 % of requests took at most this")                         \
-	SERIES(p99_us, "us", "99 % of requests took at most this")
+	SERIES(p99_us, "us", "99 % of requests took at most this")                         \
+	SERIES(p999_us, "us", "99.9 % of requests took at most this")
 
 enum history_series {
 #define SERIES(ident, unit, text) HISTORY_##ident,
@@ -51,11 +56,13 @@ extern const struct history_line history_lines[HISTORY_SERIES_COUNT];
 struct history_gauges {
 	unsigned workers_ready, workers_busy;
 	uint64_t rss_bytes;
+	struct procfs_nic nic;
 };
 
 struct history_mark {
 	int64_t ms;
 	struct totals_counts counts;
+	struct procfs_nic nic;
 };
 
 struct history {

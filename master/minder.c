@@ -200,7 +200,7 @@ static void
 feed_history(struct minder *m, int64_t now_ms)
 {
 	struct totals_snapshot snapshot;
-	struct history_gauges g = {.rss_bytes = 0};
+	struct history_gauges g = {.nic = procfs_nic()};
 
 	for (const struct proc *p = m->master->fleet.procs; p != NULL; p = p->next) {
 		g.workers_ready += life_accepts(p->state);
@@ -211,6 +211,7 @@ feed_history(struct minder *m, int64_t now_ms)
 	statsd_send(m->master->statsd, &snapshot);
 	m->in_hand = snapshot.sum.stats[STAT_in_flight];
 	history_feed(m->history, &snapshot.sum, &g, now_ms);
+	heat_feed(m->heat, &snapshot.tallies, now_ms / 1000);
 }
 
 /* ---- For `systemctl status` ---- */
@@ -428,10 +429,11 @@ minder_open(struct minder **to, struct master *master, struct err *e)
 	m->tracer.base = master->base;
 	m->checker = (struct checker){master->base, master->argc, master->argv, NULL};
 	m->history = history_create();
+	m->heat = heat_create();
 	m->metrics = metric_sums_create();
 	m->tick = event_new(master->base, -1, EV_PERSIST, on_tick, m);
-	if (m->history == NULL || m->metrics == NULL || m->tick == NULL ||
-	    event_add(m->tick, &every) < 0)
+	if (m->history == NULL || m->heat == NULL || m->metrics == NULL ||
+	    m->tick == NULL || event_add(m->tick, &every) < 0)
 		return err_set(e, "out of memory");
 	m->ticked_ms = m->awake_ms = clock_ms();
 	crashes_init(&m->crashes);
@@ -455,6 +457,7 @@ minder_close(struct minder *m)
 	routes_finish(&m->routes);
 	top_finish(&m->top);
 	history_destroy(m->history);
+	heat_destroy(m->heat);
 	free(m->live);
 	free(m);
 }

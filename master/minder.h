@@ -4,6 +4,7 @@
 
 #include "master/checker.h"
 #include "master/crashes.h"
+#include "master/heat.h"
 #include "master/history.h"
 #include "master/listeners.h"
 #include "master/meter.h"
@@ -31,6 +32,7 @@ struct minder {
 	struct routes routes;
 	struct top top;
 	struct history *history; /* owned */
+	struct heat *heat;       /* owned */
 	struct tracer tracer;
 	struct crashes crashes;
 	struct recycler recycler;

@@ -6,6 +6,7 @@
 #include <stdio.h>
 
 #define FILE_MAX 4096
+#define NIC_FILE_MAX 65536 /* some hundred interfaces */
 #define CGROUP_ROOT "/sys/fs/cgroup"
 
 /* One read: these files are made when they are read, whole. */
@@ -110,6 +111,33 @@ procfs_parse_stat(struct str text, long ticks_per_s, int *threads)
 					: -1;
 }
 
+/* "  eth0: RECEIVED packets errs drop fifo frame compressed multicast SENT ...". */
+struct procfs_nic
+procfs_parse_nic(struct str text)
+{
+	struct procfs_nic sum = {-1, -1};
+
+	for (struct str line; text.n > 0;) {
+		int64_t in, out = -1;
+
+		line = text;
+		if (!skip_to(&text, '\n'))
+			break;
+		line.n = (size_t)(text.p - line.p);
+		skip_blanks(&line);
+		if ((line.n > 3 && memcmp(line.p, "lo:", 3) == 0) || !skip_to(&line, ':'))
+			continue;
+		in = take_number(&line);
+		for (int column = 1; column <= 8; column++)
+			out = take_number(&line);
+		if (in < 0 || out < 0)
+			continue;
+		sum.in_bytes = MAX(sum.in_bytes, 0) + in;
+		sum.out_bytes = MAX(sum.out_bytes, 0) + out;
+	}
+	return sum;
+}
+
 bool
 procfs_parse_usage(struct str text, struct procfs_stat *to)
 {
@@ -158,6 +186,19 @@ procfs_parse_cgroup(struct str text)
 	if (end != NULL)
 		text.n = (size_t)(end - text.p);
 	return text;
+}
+
+struct procfs_nic
+procfs_nic(void)
+{
+	AUTO_FD int fd = open("/proc/self/net/dev", O_RDONLY | O_CLOEXEC);
+	char buf[NIC_FILE_MAX];
+	size_t n = 0;
+	ssize_t got;
+
+	while (fd >= 0 && n < sizeof(buf) && (got = read(fd, buf + n, sizeof(buf) - n)) > 0)
+		n += (size_t)got;
+	return procfs_parse_nic((struct str){buf, n});
 }
 
 int64_t

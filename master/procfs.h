@@ -16,6 +16,12 @@ int procfs_fds(pid_t pid);         /* open descriptors; looks at each */
 int64_t procfs_max_fds(pid_t pid); /* how many there may be; unlimited: not told */
 /* Whether the process handles the signal itself, that is, will not die of it. */
 bool procfs_catches(pid_t pid, int sig);
+/* What crossed all network cards since boot, the loopback left out. -1: it cannot be told.
+ */
+struct procfs_nic {
+	int64_t in_bytes, out_bytes;
+};
+struct procfs_nic procfs_nic(void);
 /* How often the kernel killed for want of memory in the caller's cgroup (v2). */
 int64_t procfs_oom_kills(void);
 
@@ -38,6 +44,7 @@ int64_t procfs_number(struct str text, const char *key);
 bool procfs_parse_usage(struct str stat, struct procfs_stat *to);
 bool procfs_parse_memory(struct str smaps_rollup, struct procfs_memory *to);
 double procfs_parse_stat(struct str text, long ticks_per_s, int *threads);
+struct procfs_nic procfs_parse_nic(struct str text);
 bool procfs_parse_catches(struct str status, int sig);
 /* The cgroup v2 line of /proc/PID/cgroup; length 0: none. */
 struct str procfs_parse_cgroup(struct str text);

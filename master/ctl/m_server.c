@@ -137,6 +137,7 @@ ctl_server_status(struct ctl_call *call)
 		"generation", (int)m->fleet.gen->number, "version", SHOAL_VERSION,
 		"started", m->started, "uptime_s", ctl_now() - m->started);
 
+	json_object_set_new(v, "instance", json_string(conf_instance_name(master_conf(m))));
 	json_object_set_new(v, "master",
 	    json_pack("{s:i, s:I, s:i, s:f, s:i}", "pid", (int)getpid(), "rss_bytes",
 		(json_int_t)procfs_rss(getpid()), "fds", procfs_fds(getpid()),

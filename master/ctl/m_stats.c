@@ -5,6 +5,7 @@
 #include "master/ctl/facts.h"
 #include "master/master.h"
 #include "master/minder.h"
+#include "master/procfs.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -13,7 +14,13 @@
 #define HISTORY_POINTS 700 /* about so many per series when nobody says how many */
 #define FLAT_KEY_MAX 128
 
-enum { PART_TOTALS = 1, PART_WORKERS = 2, PART_LATENCY = 4, PART_STATUS = 8 };
+enum {
+	PART_TOTALS = 1,
+	PART_WORKERS = 2,
+	PART_LATENCY = 4,
+	PART_STATUS = 8,
+	PART_NIC = 16
+};
 
 struct want {
 	unsigned parts;
@@ -28,7 +35,7 @@ read_want(const struct ctl_call *call)
 		const char *word;
 		unsigned part;
 	} words[] = {{"totals", PART_TOTALS}, {"workers", PART_WORKERS},
-	    {"latency", PART_LATENCY}, {"status", PART_STATUS}};
+	    {"latency", PART_LATENCY}, {"status", PART_STATUS}, {"nic", PART_NIC}};
 	struct want w = {.parts = 0};
 
 	for (size_t i = 0; i < ARRAY_LEN(words); i++)
@@ -104,6 +111,17 @@ list_workers(const struct master *m, const struct want *want)
 	return list;
 }
 
+static json_t *
+make_nic(void)
+{
+	const struct procfs_nic n = procfs_nic();
+
+	if (n.in_bytes < 0)
+		return json_null();
+	return json_pack(
+	    "{s:I, s:I}", "in", (json_int_t)n.in_bytes, "out", (json_int_t)n.out_bytes);
+}
+
 /* All from one pass over the segments. */
 static json_t *
 make_stats(struct master *m, const struct want *w, bool stamped)
@@ -129,6 +147,8 @@ make_stats(struct master *m, const struct want *w, bool stamped)
 		json_object_set_new(v, "latency", facts_latency(m, &s, w->as_text));
 	if (w->parts & PART_WORKERS)
 		json_object_set_new(v, "workers", list_workers(m, w));
+	if (w->parts & PART_NIC)
+		json_object_set_new(v, "nic", make_nic());
 	return v;
 }
 

@@ -166,8 +166,8 @@ subscribe(struct streams *s)
 	s->feed[FEED_EVENTS].call = rpc_call(
 	    r, "events.subscribe", json_object(), on_subscribed, &s->feed[FEED_EVENTS]);
 	s->feed[FEED_STATS].call = rpc_call(r, "stats.subscribe",
-	    json_pack("{s:i,s:[s,s,s,s]}", "interval_ms", 1000, "select", "totals",
-		"workers", "latency", "status"),
+	    json_pack("{s:i,s:[s,s,s,s,s]}", "interval_ms", 1000, "select", "totals",
+		"workers", "latency", "status", "nic"),
 	    on_subscribed, &s->feed[FEED_STATS]);
 }
 

@@ -140,7 +140,8 @@ def test_by_worker_gives_every_part_for_each(control):
     wait_for(lambda: totals(control)["requests"] == 5, 5 * SLOW)
     whole = control.call("stats.get", by="server")
     each = control.call("stats.get", by="worker")
-    assert set(whole) - {"totals", "status", "latency"} == set(each) - {"workers"}
+    # The network cards are the machine's.
+    assert set(whole) - {"totals", "status", "latency", "nic"} == set(each) - {"workers"}
     rows = each["workers"]
     assert {r["slot"] for r in rows} == {0, 1}
     for name in COUNTERS:
@@ -218,6 +219,22 @@ def test_the_schema_names_what_is_sent(control):
         assert field["persistent"] == (field["kind"] == "counter")
     assert schema["fields"]["connections"]["kind"] == "gauge"
     assert set(schema["series"]) == set(control.call("stats.history", since_s=1)["series"])
+
+
+def test_the_map_of_heat_and_the_network_cards(control):
+    for name in ("request", "ttfb", "app"):
+        heat = control.call("stats.heatmap", name=name, since_s=3600)
+        assert (heat["name"], heat["step_s"], heat["schema"]) == (name, 10, 1)
+    heat = control.call("stats.heatmap", since_s=3601)
+    assert (heat["name"], heat["step_s"], heat["columns"]) == ("request", 240, [])
+    with open("/proc/net/dev", encoding="ascii") as f:
+        cards = [line.split(":") for line in f if ":" in line and "lo:" not in line]
+    nic = control.call("stats.get", select=["nic"])["nic"]
+    if not cards:
+        assert nic is None
+        return
+    now = [sum(int(rest.split()[i]) for _, rest in cards) for i in (0, 8)]
+    assert nic["in"] >= now[0] and nic["out"] >= now[1]
 
 
 def test_what_happened_is_in_the_history(control):

@@ -98,6 +98,30 @@ test_by_the_second(void **state)
 }
 
 static void
+test_network_cards(void **state)
+{
+	struct feed *f = *state;
+	struct history_range range;
+
+	f->gauges.nic = (struct procfs_nic){4000, 700};
+	pass(f, 1, 1, 1000);
+	f->gauges.nic = (struct procfs_nic){5000, 900};
+	f->counts.stats[STAT_out_undelivered] += 60;
+	pass(f, 2, 1, 1000);
+	f->gauges.nic = (struct procfs_nic){-1, -1};
+	pass(f, 1, 1, 1000);
+	f->gauges.nic = (struct procfs_nic){10, 10};
+	pass(f, 1, 1, 1000);
+	assert_int_equal(read_all(f, HISTORY_nic_in, 3600, 1, points, &range), 5);
+	assert_true(points[0] == 4000 && points[1] == 500 && points[2] == 500);
+	assert_true(isnan(points[3]) && isnan(points[4]));
+	read_all(f, HISTORY_nic_out, 3600, 1, points, &range);
+	assert_true(points[1] == 100);
+	read_all(f, HISTORY_bytes_undelivered, 3600, 1, points, &range);
+	assert_true(points[0] == 0 && points[1] == 30);
+}
+
+static void
 test_gap(void **state)
 {
 	struct feed *f = *state;
@@ -181,6 +205,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test_setup_teardown(test_by_the_second, setup, teardown),
+	    cmocka_unit_test_setup_teardown(test_network_cards, setup, teardown),
 	    cmocka_unit_test_setup_teardown(test_gap, setup, teardown),
 	    cmocka_unit_test_setup_teardown(test_rates_and_window, setup, teardown),
 	    cmocka_unit_test_setup_teardown(test_a_day, setup, teardown),

@@ -71,6 +71,33 @@ test_usage(void **state)
 }
 
 static void
+test_nic(void **state)
+{
+	static const struct {
+		struct str text;
+		int64_t in, out;
+	} cases[] = {
+	    {STR("Inter-|   Receive | Transmit\n face |bytes packets |bytes\n"
+		 "    lo: 9 1 0 0 0 0 0 0 9 1 0 0 0 0 0 0\n"
+		 "  eth0: 100 2 0 0 0 0 0 0 40 1 0 0 0 0 0 0\n"
+		 "wlan0:7 2 0 0 0 0 0 0 5 1 0 0 0 0 0 0\n"),
+		107, 45},
+	    {STR("    lo: 9 1 0 0 0 0 0 0 9 1\n"), -1, -1},
+	    {STR("  eth0: 100 2 0\n"), -1, -1},
+	    {STR("  eth0: 100 2 0 0 0 0 0 0 40"), -1, -1}, /* cut off */
+	    {STR(""), -1, -1},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		struct procfs_nic nic = procfs_parse_nic(cases[i].text);
+
+		assert_int_equal(nic.in_bytes, cases[i].in);
+		assert_int_equal(nic.out_bytes, cases[i].out);
+	}
+}
+
+static void
 test_lines(void **state)
 {
 	static const struct str events = STR("low 0\noom 3\noom_kill 12\n");
@@ -136,6 +163,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_stat),
 	    cmocka_unit_test(test_usage),
+	    cmocka_unit_test(test_nic),
 	    cmocka_unit_test(test_lines),
 	    cmocka_unit_test(test_own_process),
 	};
