@@ -79,9 +79,10 @@ class Browser:
             self.messages.append(message)
         raise AssertionError(f"no answer to {method}")
 
-    def evaluate(self, expression):
+    def evaluate(self, expression, gesture=False):
+        """gesture: as if somebody had clicked, which may open a window."""
         answer = self.call("Runtime.evaluate", expression=expression, returnByValue=True,
-                           awaitPromise=True)
+                           awaitPromise=True, userGesture=gesture)
         assert "exceptionDetails" not in answer, answer["exceptionDetails"]
         return answer["result"].get("value")
 

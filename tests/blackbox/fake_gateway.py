@@ -11,11 +11,13 @@ from urllib.parse import urlsplit
 COUNTS = (
     "requests", "aborted", "responses_1xx", "responses_2xx", "responses_3xx", "responses_4xx",
     "responses_5xx", "in_head", "in_body", "in_framing", "in_tls", "out_head", "out_body",
-    "out_framing", "out_tls", "connections", "in_flight", "queued", "loop_lag_us",
+    "out_framing", "out_tls", "out_undelivered", "connections", "in_flight", "queued",
+    "loop_lag_us",
 )
 SERIES = (
     "rps", "bytes_in", "bytes_out", "bytes_out_body", "bytes_out_tls", "errors_4xx", "errors_5xx",
-    "aborted", "in_flight", "queued", "rss_bytes", "p50_us", "p90_us", "p99_us",
+    "aborted", "in_flight", "queued", "rss_bytes", "p50_us", "p90_us", "p99_us", "p999_us",
+    "bytes_undelivered", "nic_in", "nic_out",
 )
 NOW = 1_700_000_000.0
 STEP = 0.2  # seconds between frames
@@ -24,6 +26,15 @@ STEP = 0.2  # seconds between frames
 def worker(slot, state="idle", generation=1, epoch=1):
     return {"slot": slot, "pid": 1000 + slot, "generation": generation, "epoch": epoch,
             "state": state, "counts": dict.fromkeys(COUNTS, 1)}
+
+
+def route(name):
+    return {"route": name, "requests": 9, "errors": 1, "p50_us": 812.0, "p99_us": 22000.0,
+            "sum_s": 0.5}
+
+
+def busy_one(name):
+    return {"key": name, "requests": 9, "sent_bytes": 900, "errors": 1, "error": 2}
 
 
 def account(name):
@@ -39,8 +50,9 @@ class FakeGateway:
         self.page, self.fields = page, fields
         self.workers = [worker(n) for n in range(workers)]
         self.events, self.requests, self.alerts = [], [], []
-        self.accounts, self.quotas = [], []
-        self.started = NOW
+        self.accounts, self.quotas, self.routes, self.busiest = [], [], [], []
+        self.streams = 0  # that are open
+        self.started, self.instance = NOW, "shop"
         self.frames = 0
         self.over = threading.Event()
         fake = self
@@ -65,6 +77,7 @@ class FakeGateway:
         after = number * STEP
         return {"mono": 100.0 + after, "t": NOW + after, "seq": number, "totals": totals,
                 "status": {"200": number}, "workers": self.workers,
+                "nic": {"in": number * 9, "out": number * 12},
                 "latency": {"p50": 900, "p90": 2000, "p99": 30000, "p999": None, "max": 40000}}
 
     def table(self):
@@ -73,21 +86,27 @@ class FakeGateway:
                 "in_flight": 1, "loop_lag_us": 500, "last_exit": None}
         return {
             "/v1/status": {
-                "state": "running", "ready": n > 0, "generation": 1, "version": "0.1.0",
-                "started": self.started, "uptime_s": 10.0, "workers": {"target": n, "ready": n},
-                "last_reload": None, "alerts": self.alerts},
+                "instance": self.instance, "state": "running", "ready": n > 0, "generation": 1,
+                "version": "0.1.0", "started": self.started, "uptime_s": 10.0,
+                "workers": {"target": n, "ready": n}, "last_reload": None, "alerts": self.alerts},
             "/v1/workers": {"workers": [{**w, **more} for w in self.workers]},
             "/v1/listeners": {"listeners": [
                 {"name": "a", "backlog": 2048, "accept_queue": 3, "accept_queue_max": 9}]},
             "/v1/requests": {"requests": self.requests, "total": len(self.requests)},
             "/v1/events/history": {"events": self.events, "seq": len(self.events)},
             "/v1/accounts": {"accounts": self.accounts, "total": len(self.accounts)},
+            "/v1/routes": {"routes": self.routes, "total": len(self.routes)},
+            "/v1/top": {"by": "client", "entries": self.busiest, "total": len(self.busiest)},
             "/v1/quotas": {"quotas": self.quotas},
             "/v1/accounting/status": {"ledger": "ok", "lag_s": 0.5, "failed_flushes": 0},
             "/v1/stats/histogram": {
                 "t": NOW + self.frames * STEP, "name": "request", "count": self.frames * 4,
                 "native": {"schema": 4, "offset": -120, "counts": [self.frames * n
                                                                   for n in (1, 0, 2, 1)]}},
+            "/v1/stats/heatmap": {
+                "name": "request", "t0": NOW - 60, "step_s": 10, "schema": 1, "columns": [
+                    None, *[{"offset": -20, "counts": [5, 0, 9], "p50_us": 1500.0,
+                             "p99_us": 1900.0, "p999_us": 1950.0}] * 5]},
             "/v1/stats/history": {
                 "t0": NOW - 60, "step_s": 1, "series": {
                     name: [50.0 if name == "rps" else 5.0] * 60 for name in SERIES}},
@@ -114,6 +133,7 @@ class FakeGateway:
 
     def stream(self, handler):
         self.send(handler, b"", {"Content-Type": "text/event-stream"})
+        self.streams += 1
         try:
             while not self.over.is_set():
                 self.frames += 1
@@ -122,6 +142,8 @@ class FakeGateway:
                 self.over.wait(STEP)
         except OSError:
             pass  # the page has left
+        finally:
+            self.streams -= 1
 
     def close(self):
         self.over.set()

@@ -21,7 +21,7 @@ import browser
 import procfs
 import pytest
 from control_client import call
-from fake_gateway import FakeGateway, account, worker
+from fake_gateway import FakeGateway, account, busy_one, route, worker
 from shoal_harness import ROOT, SLOW
 from waiting import wait_for
 
@@ -243,7 +243,12 @@ def test_it_shows_an_instance_and_goes_on(tab, instance):
     assert not any(url.startswith("http") for url in asked), asked
     # An observer does not see requests, and is told what to do.
     shows(tab, "#flight-note", "operators")
-    shows(tab, "#accounts-note", "operators")
+    shows(tab, "#table-note", "operators")
+    # Routes are for everybody; this application names none.
+    tab.press("a")
+    shows(tab, "#table-note", "shoal.route")
+    # The map begins where the history does.
+    assert {f"v1/stats/heatmap?name=request&since_s={n}" for n in (300, 301)} & asked
 
 
 @needs_browser
@@ -286,7 +291,7 @@ def test_operators_see_requests_and_accounts_and_names_stay_text(tab, instance):
         tab.open(tunnel.url)
         shows(tab, "#flight", "GET /<img%20src=x%20onerror=")
         instance.server.ask()
-        shows(tab, "#accounts", "tenant-<i>")
+        shows(tab, "#table", "tenant-<i>")
         assert tab.evaluate("document.images.length") == 0
         assert tab.evaluate("window.hit") is None
     finally:
@@ -299,6 +304,7 @@ def test_operators_see_requests_and_accounts_and_names_stay_text(tab, instance):
 def test_hostile_text_is_shown_and_does_nothing(tab, fake_of):
     fake = fake_of(3)
     fake.alerts = [f"listener {EVIL}"]
+    fake.instance = EVIL
     fake.requests = [{"id": EVIL, "worker": 1, "age_s": 3.5, "phase": EVIL, "method": EVIL,
                       "path": f"/{EVIL}", "client": EVIL}]
     fake.events = [
@@ -309,13 +315,20 @@ def test_hostile_text_is_shown_and_does_nothing(tab, fake_of):
             ("reload.failed", {"job": EVIL, "state": EVIL, "by": {"uid": EVIL, "comm": EVIL}}),
             ("worker.exit", None)])]
     fake.accounts = [account(EVIL), account("__proto__"), account("constructor")]
+    fake.routes = [route(EVIL), route("__proto__")]
+    fake.busiest = [busy_one(EVIL), busy_one("constructor")]
     fake.quotas = [{"account": EVIL, "window": EVIL, "used": 3, "limit_bytes": 2}]
     fake.workers[0]["state"] = EVIL
     fake.workers[1]["state"] = "__proto__"
     tab.open(fake.url)
     shows(tab, "#link", "^live$")
-    for selector in ("#alerts", "#flight", "#events", "#letters", "#accounts"):
+    for selector in ("#name", "#alerts", "#flight", "#events", "#letters", "#table"):
         shows(tab, selector, "<img src=x onerror='window.hit=1'>")
+    for name in ("route", "client", "host", "agent"):
+        tab.press("a")
+        shows(tab, "#table", f"^{name}[^§]*<img src=x onerror='window.hit=1'>")
+    tab.press("a")
+    shows(tab, "#table", "^account")
     tab.evaluate("document.querySelector('.cell').focus()")
     shows(tab, "#detail", "<img")
     assert tab.evaluate("document.images.length") == 0
@@ -350,7 +363,8 @@ def test_there_is_something_in_every_chart(tab, fake_of, scheme):
     assert (back == "rgb(243, 245, 248)") == (scheme == "light")
     # Where one points is what the keys of all charts tell.
     shows(tab, "#k-requests", "^ok [0-9]")
-    shows(tab, "#k-latency", "p50 [0-9]")
+    shows(tab, "#k-latency", "p50 [0-9][^§]*p99.9 [0-9]")
+    shows(tab, "#k-bytes", r"undelivered 50(\.0)? B[^§]*network cards 60(\.0)? B / 45(\.0)? B")
     tab.press("l")
     shows(tab, "#heat", "to the first byte")
     assert any("histogram?name=ttfb" in url for url in tab.requested())
@@ -432,13 +446,54 @@ def test_another_instance_at_the_same_place(tab, fake_of):
 
 
 @needs_browser
+def test_the_map_of_heat_is_filled_from_the_history(tab, fake_of):
+    fake = fake_of(1)
+    tab.open(fake.url + "#range=60&until=1700000000")
+    wait_for(lambda: tab.evaluate(INK.replace("NAME", "latency")) > 5000, 15 * SLOW,
+             "columns of the past", step=0.1)
+
+
+@needs_browser
+def test_two_tabs_share_one_stream(tab, fake_of):
+    fake = fake_of(2)
+    tab.open(fake.url)
+    shows(tab, "#link", "^live$")
+    assert fake.streams == 1
+    tab.evaluate("window.other = window.open(location.href), 0", gesture=True)
+
+    def other(what):
+        return tab.evaluate(f"window.other.document.{what}")
+
+    wait_for(lambda: other("getElementById('link')?.textContent") == "live", 15 * SLOW, "other tab")
+    wait_for(lambda: other("querySelectorAll('.cell').length") == 2, 15 * SLOW, "its workers")
+    assert fake.streams == 1
+    # The one that has the stream is hidden: the other one takes it, and nobody misses it.
+    tab.evaluate(HIDE.format("true"))
+    shows(tab, "#link", "^asleep$")
+    wait_for(lambda: fake.streams == 1, 15 * SLOW, "the stream of the other tab")
+    before = other("getElementById('c-requests').toDataURL().length")
+    wait_for(lambda: other("getElementById('c-requests').toDataURL().length") != before,
+             15 * SLOW, "a chart that goes on")
+    assert other("getElementById('link').textContent") == "live"
+    tab.evaluate(HIDE.format("false"))
+    shows(tab, "#link", "^live$")
+    assert fake.streams == 1
+    tab.evaluate("window.other.close(), 0")
+    shows(tab, "#link", "^live$")
+    wait_for(lambda: fake.streams == 1, 15 * SLOW, "a stream of the tab that is left")
+
+
+HIDE = ("Object.defineProperty(document, 'hidden', {{get: () => {0}, configurable: true}});"
+        "document.dispatchEvent(new Event('visibilitychange'))")
+
+
+@needs_browser
 def test_nobody_looks_nobody_streams(tab, fake_of):
     fake = fake_of(1)
     tab.open(fake.url)
     shows(tab, "#link", "^live$")
-    hide = ("Object.defineProperty(document, 'hidden', {{get: () => {0}, configurable: true}});"
-            "document.dispatchEvent(new Event('visibilitychange'))")
-    tab.evaluate(hide.format("true"))
+    tab.evaluate(HIDE.format("true"))
     shows(tab, "#link", "^asleep$")
-    tab.evaluate(hide.format("false"))
+    wait_for(lambda: fake.streams == 0, 15 * SLOW, "no stream")
+    tab.evaluate(HIDE.format("false"))
     shows(tab, "#link", "^live$")

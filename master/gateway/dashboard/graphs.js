@@ -2,7 +2,7 @@
 // SPDX-License-Identifier: MIT
 import { Chart, colour } from "./chart.js";
 import { bytes, count, micros } from "./dom.js";
-import { heat, heatAt, topOf } from "./heat.js";
+import { heat, heatAt, heatColumns, topOf } from "./heat.js";
 import { store } from "./store.js";
 
 function paintRequests(c) {
@@ -13,15 +13,21 @@ function paintRequests(c) {
 }
 
 const meta = (p) => Math.max(0, p.out - p.body - p.tls);
+const delivered = (p) => Math.max(0, p.body - (p.lost ?? 0));
+const NIC_MOST = 1.5; // of the server's own: what else the machine sends must not flatten it
 
+// Above the line what was sent, below it what came; the thin lines are the network cards'.
 function paintBytes(c) {
-	c.scaleTo(-c.most((p) => p.in), c.most((p) => p.out), (v) => bytes(Math.abs(v)));
-	c.drawStack([(p) => p.body, meta, (p) => p.tls], ["--body", "--meta", "--tls"]);
+	const upTo = (own, nic) => Math.max(c.most(own), Math.min(c.most(nic), NIC_MOST * c.most(own)));
+	c.scaleTo(-upTo((p) => p.in, (p) => p.nicIn), upTo((p) => p.out, (p) => p.nicOut), (v) => bytes(Math.abs(v)));
+	c.drawStack([delivered, meta, (p) => p.tls, (p) => p.lost], ["--body", "--meta", "--tls", "--lost"]);
 	c.drawStack([(p) => p.in], ["--in"], -1);
+	c.drawLine((p) => p.nicOut, "--dim", 0.8);
+	c.drawLine((p) => (p.nicIn === null || p.nicIn === undefined ? null : -p.nicIn), "--dim", 0.8);
 	c.line(c.left, c.y(0), c.right, c.y(0), "--dim");
 }
 
-// The history knows of whole requests only; the rest is what the page saw itself.
+// The points know of whole requests only; the rest is in the columns of the heat map.
 const quantile = (name) => (p) => (heat.name === "request" && p[name]) || heatAt(p.t)?.[name] || null;
 
 // As many as it is dark, the few still seen: the scale of shades is logarithmic.
@@ -39,15 +45,15 @@ function paintHeat(c, columns) {
 }
 
 function paintLatency(c) {
-	const columns = heat.columns.filter((one) => one.t1 > c.from && one.t0 < c.to && one.rows.size);
+	const columns = heatColumns(c.from, c.to, store.step === 1).filter((one) => one.rows.size);
 	const rows = columns.flatMap((one) => [...one.rows.keys()]);
 	const get = quantile("p50");
 	const low = Math.min(1e5, ...c.points.map((p) => get(p) ?? 1e5), ...rows.map((row) => topOf(row - 1)));
-	const high = Math.max(low * 10, c.most(quantile("p99")), ...rows.map(topOf));
+	const high = Math.max(low * 10, c.most(quantile("p999")), ...rows.map(topOf));
 	c.scaleToLog(Math.max(1, low), high, micros);
 	if (columns.length) paintHeat(c, columns);
+	c.drawLine(quantile("p999"), "--lost", 1);
 	c.drawLine(quantile("p99"), "--bad");
-	c.drawLine(quantile("p90"), "--warn");
 	c.drawLine(get, "--ok", 2);
 }
 
@@ -125,12 +131,14 @@ export function makeCharts() {
 		{ name: "body", colour: "--body", value: (p) => bytes(p.body) },
 		{ name: "head", colour: "--meta", value: (p) => bytes(meta(p)) },
 		{ name: "TLS", colour: "--tls", value: (p) => bytes(p.tls) },
+		{ name: "undelivered", colour: "--lost", value: (p) => bytes(p.lost) },
 		{ name: "in", colour: "--in", value: (p) => bytes(p.in) },
+		{ name: "network cards", colour: "--dim", value: (p) => `${bytes(p.nicOut)} / ${bytes(p.nicIn)}` },
 	]);
 	new Chart("latency", paintLatency, [
 		{ name: "p50", colour: "--ok", value: (p) => micros(quantile("p50")(p)) },
-		{ name: "p90", colour: "--warn", value: (p) => micros(quantile("p90")(p)) },
 		{ name: "p99", colour: "--bad", value: (p) => micros(quantile("p99")(p)) },
+		{ name: "p99.9", colour: "--lost", value: (p) => micros(quantile("p999")(p)) },
 	]);
 	new Chart("lanes", paintLanes, [
 		{ name: "starts", colour: "--boot-text" }, { name: "serves", colour: "--ok" },

@@ -1,18 +1,29 @@
-// How long requests took: what stats.histogram counted between two answers, as columns of
-// half octaves with their quantiles. SPDX-License-Identifier: MIT
+// How long requests took, as columns of half octaves with their quantiles: those of the
+// server's own history, and what stats.histogram counted between two answers since.
+// SPDX-License-Identifier: MIT
 const COLUMNS_MAX = 1800;
 const MERGED = 8; // of sixteen buckets to an octave
 
 export const NAMES = [["request", "to the last byte"], ["ttfb", "to the first byte"], ["app", "in the application"]];
 
-// columns: {t0, t1, rows: Map(row -> requests/s), most, p50, p90, p99}, the oldest first
-export const heat = { name: "request", last: null, columns: [] };
+// columns, past: {t0, t1, rows: Map(row -> requests/s), most, p50, p99, p999}, the oldest first
+export const heat = { name: "request", last: null, columns: [], past: [] };
 
 // Upper boundary of a row, microseconds.
 export const topOf = (row) => 1e6 * 2 ** ((row * MERGED) / 16);
 
 export function chooseHeat(name) {
-	Object.assign(heat, { name, last: null, columns: [] });
+	Object.assign(heat, { name, last: null, columns: [], past: [] });
+}
+
+// The columns between two moments. fine: where the page looked itself, its own ones are
+// taken, which are narrower; else they only follow the history's.
+export function heatColumns(from, to, fine) {
+	const within = (list) => list.filter((c) => c.t1 > from && c.t0 < to);
+	const [past, own] = [within(heat.past), within(heat.columns)];
+	if (!fine) return [...past, ...own.filter((c) => c.t0 >= (past.at(-1)?.t1 ?? 0) - 1)];
+	const isSeen = (t) => own.some((c) => c.t0 <= t && t < c.t1);
+	return [...past.filter((c) => !isSeen((c.t0 + c.t1) / 2)), ...own];
 }
 
 function grown(before, after) {
@@ -39,7 +50,7 @@ function makeColumn(t0, t1, buckets) {
 	}
 	return {
 		t0, t1, rows, most: Math.max(0, ...rows.values()),
-		p50: quantileOf(buckets, total, 0.5), p90: quantileOf(buckets, total, 0.9), p99: quantileOf(buckets, total, 0.99),
+		p50: quantileOf(buckets, total, 0.5), p99: quantileOf(buckets, total, 0.99), p999: quantileOf(buckets, total, 0.999),
 	};
 }
 
@@ -54,8 +65,22 @@ export function takeHistogram(answer) {
 	if (!last || answer.t > last.t) heat.last = answer;
 }
 
+// An answer to stats.heatmap: its rows are ours.
+export function takeHeatmap({ name, t0, step_s: step, columns }) {
+	if (name !== heat.name) return;
+	heat.past = columns.map((c, i) => {
+		const rows = new Map((c?.counts ?? []).map((n, k) => [c.offset + k, n / step]).filter(([, n]) => n > 0));
+		return {
+			t0: t0 + i * step, t1: t0 + (i + 1) * step, rows, most: Math.max(0, ...rows.values()),
+			p50: c?.p50_us ?? null, p99: c?.p99_us ?? null, p999: c?.p999_us ?? null,
+		};
+	});
+}
+
 // The column of a moment; those after the newest are of its time still.
 export function heatAt(t) {
-	const column = heat.columns.findLast((c) => c.t0 <= t);
+	const of = (list) => list.findLast((c) => c.t0 <= t);
+	const past = of(heat.past);
+	const column = past && t < past.t1 ? past : of(heat.columns) ?? past;
 	return column && t < column.t1 + 5 ? column : undefined;
 }

@@ -2,12 +2,12 @@
 // SPDX-License-Identifier: MIT
 import { $, el, say } from "./dom.js";
 import { drawSoon } from "./chart.js";
-import { accounts, forgetAccounts, showAccounts, takeAccounts, takeQuotas } from "./accounts.js";
 import { ask, Feed } from "./feed.js";
 import { makeCharts } from "./graphs.js";
-import { chooseHeat, heat, NAMES, takeHistogram } from "./heat.js";
+import { chooseHeat, heat, NAMES, takeHeatmap, takeHistogram } from "./heat.js";
 import { moveInBoard, showBoard, showEvents, showFlight, showHead, showWorkers } from "./panels.js";
 import { ends, forget, now, RANGES, store, takeEvent, takeFrame, takeHistory, takeWorkers } from "./store.js";
+import { askLedger, askTable, forgetTables, makeTables, nextTable, showTable, tableSeen } from "./tables.js";
 
 const LINK = { live: "live", asking: "live, slow", lost: "connection lost", asleep: "asleep" };
 
@@ -17,17 +17,20 @@ function showAll() {
 	showBoard();
 	showWorkers();
 	showFlight();
-	showAccounts();
+	showTable();
 	showEvents();
 	drawSoon();
 }
 
 /* ---- Questions ---- */
 
+// How many seconds ago the charts begin.
+const backTo = () => Math.min(86400, Math.max(2, Math.ceil(now() - ends()) + store.range));
+
 async function askHistory() {
 	const range = store.range;
-	const back = Math.min(86400, Math.max(2, Math.ceil(now() - ends()) + range));
-	const { ok, body } = await ask(`/v1/stats/history?since_s=${back}`);
+	askHeatmap();
+	const { ok, body } = await ask(`/v1/stats/history?since_s=${backTo()}`);
 	if (!ok || range !== store.range) return;
 	takeHistory(body);
 	drawSoon();
@@ -47,7 +50,7 @@ async function askStatus() {
 	store.status = body;
 	if (other) {
 		forget();
-		forgetAccounts();
+		forgetTables();
 		await askHistory();
 		await askEvents();
 	}
@@ -72,23 +75,14 @@ async function askFlight() {
 	showFlight();
 }
 
-async function askAccounts() {
-	const { ok, status, body } = await ask("/v1/accounts?limit=200");
-	if (ok) takeAccounts(body);
-	else if (status === 401 || status === 403) accounts.denied = true;
-	if (accounts.denied) return;
-	const quotas = await ask("/v1/quotas");
-	if (quotas.ok) takeQuotas(quotas.body);
-}
-
-async function askLedger() {
-	const { ok, body } = await ask("/v1/accounting/status");
-	accounts.ledger = ok ? body : null;
-}
-
 async function askHistogram() {
 	const { ok, body } = await ask(`/v1/stats/histogram?name=${heat.name}`);
 	if (ok) takeHistogram(body);
+}
+
+async function askHeatmap() {
+	const { ok, body } = await ask(`/v1/stats/heatmap?name=${heat.name}&since_s=${backTo()}`);
+	if (ok) takeHeatmap(body);
 }
 
 // Again and again while somebody looks; the next one when this one is answered.
@@ -138,6 +132,7 @@ function nextHeat() {
 	const [name, words] = NAMES[(at + 1) % NAMES.length];
 	chooseHeat(name);
 	say($("heat"), words);
+	askHeatmap();
 	askHistogram();
 	drawSoon();
 }
@@ -149,6 +144,7 @@ function onKey(e) {
 	else if (e.key === "p") pause();
 	else if (e.key === "?") $("help").showModal();
 	else if (e.key === "l") nextHeat();
+	else if (e.key === "a") nextTable();
 	else if (e.key === "w") document.querySelector('.cell[tabindex="0"]')?.focus();
 	else if (moveInBoard(e.key)) e.preventDefault();
 }
@@ -175,6 +171,7 @@ function begin() {
 	say($("name"), location.host);
 	document.title = `${location.host} – shoal`;
 	makeCharts();
+	makeTables();
 	showChoice();
 	new Feed({
 		stats: (frame) => {
@@ -184,7 +181,7 @@ function begin() {
 		event: (event) => takeEvent(event) && showAll(),
 		missed: askEvents,
 		// The stream was away: the figures of that time are in the history.
-		opened: () => Promise.all([askStatus(), askHistory(), askEvents(), askFlight(), askAccounts()]),
+		opened: () => Promise.all([askStatus(), askHistory(), askEvents(), askFlight(), askTable()]),
 		link: (state) => {
 			say($("link"), LINK[state]);
 			$("link").className = `link ${state === "asking" ? "live" : state}`;
@@ -195,9 +192,9 @@ function begin() {
 	every(2000, askHistogram, () => store.until !== null);
 	every(5000, askListeners);
 	every(5000, askLedger);
-	every(5000, askAccounts, () => store.until !== null || accounts.denied);
+	every(5000, askTable, () => store.until !== null || tableSeen.denied);
 	every(2000, askFlight, () => store.until !== null || store.flight.denied);
-	every(10000, askHistory, () => store.step === 1 || store.until !== null);
+	every(10000, () => (store.step === 1 ? askHeatmap() : askHistory()), () => store.until !== null);
 }
 
 begin();

@@ -32,6 +32,8 @@ export function showHead() {
 	lamp.className = `lamp ${s ? (ready ? "ok" : "no") : ""}`;
 	lamp.setAttribute("aria-label", s ? (ready ? "ready" : "not ready") : "unknown");
 	if (s) {
+		say($("name"), s.instance);
+		if (document.title !== `${s.instance} – shoal`) document.title = `${s.instance} – shoal`;
 		const since = age(s.uptime_s);
 		const reload = s.last_reload ? `, last reload ${s.last_reload.state ?? ""}` : "";
 		say($("facts"), `${s.state}, generation ${s.generation}, up ${since}, version ${s.version}${reload}`);

@@ -7,7 +7,8 @@ const CLASSES = ["1xx", "2xx", "3xx", "4xx", "5xx"];
 export const store = {
 	range: 300,
 	until: null, // the moment the charts stand at; null: they follow the time
-	points: [], // {t, ok, c4, c5, aborted, out, body, tls, in, p50, p90, p99 (of the history alone), rss, inFlight, queued}
+	// {t, ok, c4, c5, aborted, out, body, tls, lost, in, nicIn, nicOut, p50, p99, p999 (of the history alone), rss, inFlight, queued}
+	points: [],
 	step: 1, // seconds between points
 	frame: null, // the last one of the stream
 	last: null, // the point it made
@@ -36,6 +37,12 @@ function rate(before, after, names, seconds) {
 const OUT = ["out_head", "out_body", "out_framing", "out_tls"];
 const IN = ["in_head", "in_body", "in_framing", "in_tls"];
 
+// The kernel's counters of all network cards; null: it does not tell.
+function nicRate(before, after, way, seconds) {
+	const [a, b] = [before.nic?.[way], after.nic?.[way]];
+	return typeof a === "number" && typeof b === "number" && seconds > 0 ? Math.max(0, (b - a) / seconds) : null;
+}
+
 function makePoint(before, frame, at) {
 	const a = before.totals;
 	const b = frame.totals;
@@ -45,7 +52,8 @@ function makePoint(before, frame, at) {
 		t: at,
 		ok: of(...CLASSES.slice(0, 3).map((c) => `responses_${c}`)), c4: of("responses_4xx"), c5: of("responses_5xx"),
 		aborted: of("aborted"), requests: of("requests"),
-		out: of(...OUT), body: of("out_body"), tls: of("out_tls"), in: of(...IN),
+		out: of(...OUT), body: of("out_body"), tls: of("out_tls"), lost: of("out_undelivered"), in: of(...IN),
+		nicIn: nicRate(before, frame, "in", s), nicOut: nicRate(before, frame, "out", s),
 		rss: store.points.at(-1)?.rss ?? null, inFlight: b.in_flight, queued: b.queued,
 	};
 }
@@ -83,8 +91,9 @@ export function takeHistory(history) {
 		t: t0 + i * step,
 		ok: rps === null ? null : Math.max(0, rps - s.errors_4xx[i] - s.errors_5xx[i] - s.aborted[i]),
 		c4: s.errors_4xx[i], c5: s.errors_5xx[i], aborted: s.aborted[i], requests: rps,
-		out: s.bytes_out[i], body: s.bytes_out_body[i], tls: s.bytes_out_tls[i], in: s.bytes_in[i],
-		p50: s.p50_us[i], p90: s.p90_us[i], p99: s.p99_us[i],
+		out: s.bytes_out[i], body: s.bytes_out_body[i], tls: s.bytes_out_tls[i], lost: s.bytes_undelivered[i], in: s.bytes_in[i],
+		nicIn: s.nic_in[i], nicOut: s.nic_out[i],
+		p50: s.p50_us[i], p99: s.p99_us[i], p999: s.p999_us[i],
 		rss: s.rss_bytes[i], inFlight: s.in_flight[i], queued: s.queued[i],
 	}));
 	store.points = store.points.filter((p) => p.requests !== null);
