@@ -124,5 +124,9 @@ term_key(void)
 		return escape_key();
 	if (c == 0x03 || c == 0x04)
 		return TERM_INTERRUPT;
+	if (c == '\r' || c == '\n')
+		return TERM_ENTER;
+	if (c == 0x7f || c == '\b')
+		return TERM_BACKSPACE;
 	return c >= 0x20 && c < 0x7f ? c : TERM_NONE;
 }

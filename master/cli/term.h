@@ -20,6 +20,8 @@ enum term_key {
 	TERM_UP = 256,
 	TERM_DOWN,
 	TERM_ESCAPE,
+	TERM_ENTER,
+	TERM_BACKSPACE,
 	TERM_INTERRUPT, /* Ctrl-C, Ctrl-D */
 	TERM_CLOSED,    /* the terminal is gone */
 };

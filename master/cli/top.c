@@ -1,39 +1,30 @@
 /* `shoalctl top`: asks again and again, and shows the answers. One connection; when it is
  * lost, a line says so and it is opened anew. SPDX-License-Identifier: MIT */
-#include "master/cli/cli.h"
 #include "master/cli/term.h"
 #include "master/cli/text.h"
+#include "master/cli/top_asks.h"
 #include "master/cli/top_screen.h"
-#include "master/cli/trace.h"
 
 #include <poll.h>
 #include <stdio.h>
 
 #define OPEN_MS 500
 #define RETRY_MS 500
-#define EVENTS_FIRST 50
 #define SILENT_MS 5000
+#define BATCH_WIDTH 160 /* of a frame for a pipe, where COLUMNS says nothing */
+#define BATCH_HEIGHT 1200
 
-enum ask {
-	ASK_STATUS,
-	ASK_WORKERS,
-	ASK_STATS,
-	ASK_REQUESTS,
-	ASK_ACCOUNTS,
-	ASK_ROUTES,
-	ASK_HISTORY,
-	ASK_SUBSCRIBE,
-	ASK_TRACE,
-	ASK_RELOAD,
-	ASKS
-};
+/* What a yes starts. */
+enum order { ORDER_RELOAD, ORDER_RECYCLE };
 
 struct top {
 	struct cli *c;
+	struct top_asks asks;
 	struct top_model m;
-	json_int_t ids[ASKS]; /* of requests under way; 0: none */
-	int64_t next_look, asked_at, delay_ms;
-	char *shown; /* owned; the frame on the screen */
+	int64_t next_look, delay_ms;
+	enum order order;
+	unsigned slot; /* to be recycled */
+	char *shown;   /* owned; the frame on the screen */
 	unsigned width, height;
 	bool quit;
 };
@@ -68,43 +59,10 @@ catch_signals(sigset_t *while_waiting)
 }
 
 static void
-ask(struct top *t, enum ask what, const char *method, json_t *params)
+look(struct top *t)
 {
-	if (t->ids[what] == 0)
-		t->ids[what] = link_send(&t->c->link, method, params);
-	json_decref(params);
-}
-
-static void
-ask_again(struct top *t)
-{
-	if (t->ids[ASK_STATUS] == 0)
-		t->asked_at = link_now();
-	ask(t, ASK_STATUS, "server.status", NULL);
-	ask(t, ASK_WORKERS, "workers.list", NULL);
-	ask(t, ASK_STATS, "stats.get",
-	    json_pack("{s:[s,s,s]}", "select", "totals", "latency", "status"));
-	ask(t, ASK_REQUESTS, "requests.inflight",
-	    json_pack("{s:i}", "limit", TOP_REQUESTS_MAX));
-	if (t->m.view == TOP_VIEW_ACCOUNTS)
-		ask(t, ASK_ACCOUNTS, "accounts.list", NULL);
-	else if (t->m.view == TOP_VIEW_ROUTES)
-		ask(t, ASK_ROUTES, "routes.list", NULL);
+	top_asks_look(&t->asks);
 	t->next_look = link_now() + t->delay_ms;
-}
-
-static void
-on_connected(struct top *t)
-{
-	memset(t->ids, 0, sizeof(t->ids));
-	t->m.note[0] = '\0';
-	t->m.seq = 0;
-	t->m.n_events = 0;
-	snprintf(t->m.path, sizeof(t->m.path), "%s", t->c->link.path);
-	top_model_hello(&t->m, t->c->link.hello);
-	ask(t, ASK_HISTORY, "events.history", json_pack("{s:i}", "limit", EVENTS_FIRST));
-	ask(t, ASK_SUBSCRIBE, "events.subscribe", NULL);
-	ask_again(t);
 }
 
 static void
@@ -123,110 +81,10 @@ reconnect(struct top *t)
 {
 	struct err e;
 
-	if (link_open(&t->c->link, link_now() + OPEN_MS, &e) == LINK_OK)
-		on_connected(t);
-	else
-		t->next_look = link_now() + RETRY_MS;
-}
-
-static enum top_view
-view_of(enum ask what)
-{
-	return what == ASK_ACCOUNTS ? TOP_VIEW_ACCOUNTS : TOP_VIEW_ROUTES;
-}
-
-static void
-on_error(struct top *t, enum ask what, const json_t *error)
-{
-	const char *message = value_string(error, "message", "refused");
-	const char *kind = value_string(error, "data.kind", "");
-
-	if (strcmp(kind, "permission_denied") == 0 && what < ASK_HISTORY)
-		message = "shown to the role operator and above";
-	if (what == ASK_REQUESTS) {
-		t->m.n_requests = 0;
-		snprintf(t->m.requests_note, sizeof(t->m.requests_note), "%s", message);
-	} else if (what == ASK_ACCOUNTS || what == ASK_ROUTES) {
-		top_model_list(&t->m, view_of(what), NULL, message);
-	} else if (what == ASK_TRACE || what == ASK_RELOAD) {
-		snprintf(t->m.note, sizeof(t->m.note), "%s: %s",
-		    what == ASK_TRACE ? "trace" : "reload", message);
-	}
-}
-
-static void
-on_result(struct top *t, enum ask what, json_t *r)
-{
-	struct top_model *m = &t->m;
-	char title[128];
-	size_t i;
-	json_t *ev;
-
-	if (what == ASK_STATUS) {
-		top_model_status(m, r);
-	} else if (what == ASK_WORKERS) {
-		top_model_workers(m, r, (double)link_now() / 1000);
-	} else if (what == ASK_STATS) {
-		top_model_stats(m, r);
-	} else if (what == ASK_REQUESTS) {
-		top_model_requests(m, r);
-	} else if (what == ASK_ACCOUNTS || what == ASK_ROUTES) {
-		top_model_list(m, view_of(what), r, "");
-	} else if (what == ASK_HISTORY) {
-		json_array_foreach(value_at(r, "events"), i, ev)
-		{
-			top_model_event(m, ev);
-		}
-	} else if (what == ASK_TRACE) {
-		snprintf(
-		    title, sizeof(title), " STACKS of worker %u (Esc closes)", m->selected);
-		top_model_show(m, title, trace_text(r));
-	} else if (what == ASK_RELOAD) {
-		snprintf(m->note, sizeof(m->note), "reload %s started",
-		    value_string(r, "job", ""));
-	}
-}
-
-/* A reload that failed says why where it is seen. */
-static void
-show_failure(struct top *t, const json_t *params)
-{
-	const char *type = value_string(params, "type", "");
-	const json_t *data = value_at(params, "data");
-	const char *trace = value_string(
-	    data, "traceback", value_string(data, "exception.traceback", NULL));
-	char *text = NULL;
-
-	if (strcmp(type, "reload.failed") != 0 && strcmp(type, "reload.rolled_back") != 0)
-		return;
-	if (asprintf(&text, "%s\n%s",
-		value_string(data, "why", value_string(data, "exception.message", "")),
-		trace ? trace : "") < 0)
-		text = NULL;
-	top_model_show(&t->m, " RELOAD FAILED (Esc closes)", text);
-}
-
-static void
-on_message(struct top *t, const struct link_msg *m)
-{
-	json_int_t id = link_msg_id(m);
-
-	if (id == 0 && link_msg_params(m) != NULL) {
-		top_model_event(&t->m, link_msg_params(m));
-		if (strncmp(t->m.note, "reload", 6) == 0)
-			t->m.note[0] = '\0';
-		show_failure(t, link_msg_params(m));
-		return;
-	}
-	for (unsigned i = 0; i < ASKS; i++) {
-		if (id == 0 || t->ids[i] != id)
-			continue;
-		t->ids[i] = 0;
-		/* Held: what was asked for by a key is shown all the same. */
-		if (link_msg_error(m) != NULL)
-			on_error(t, (enum ask)i, link_msg_error(m));
-		else if (!t->m.paused || i >= ASK_HISTORY)
-			on_result(t, (enum ask)i, link_msg_result(m));
+	t->next_look = link_now() + RETRY_MS;
+	if (link_open(&t->c->link, link_now() + OPEN_MS, &e) == LINK_OK) {
+		top_asks_begin(&t->asks);
+		t->next_look = link_now() + t->delay_ms;
 	}
 }
 
@@ -237,30 +95,113 @@ read_messages(struct top *t)
 	enum link_status st;
 
 	while ((st = link_read(&t->c->link, &m, 0)) == LINK_OK) {
-		on_message(t, &m);
+		top_asks_take(&t->asks, &m);
 		link_msg_finish(&m);
 	}
 	if (st != LINK_TIMEOUT)
 		on_lost(t);
 }
 
-static void
-ask_trace(struct top *t)
-{
-	const struct top_worker *w = top_model_selected(&t->m);
+/* ---- Keys ---- */
 
-	if (w == NULL)
-		return;
-	t->m.selected = w->slot;
-	t->m.selected_pid = w->pid;
-	ask(t, ASK_TRACE, "workers.trace", json_pack("{s:i}", "slot", (int)w->slot));
+static const struct {
+	char key;
+	enum top_view view;
+} views[] = {
+    {'1', TOP_VIEW_WORKERS},
+    {'2', TOP_VIEW_ACCOUNTS},
+    {'3', TOP_VIEW_ROUTES},
+    {'4', TOP_VIEW_CLIENTS},
+    {'5', TOP_VIEW_EVENTS},
+    {'6', TOP_VIEW_HISTOGRAM},
+};
+
+static void
+look_at(struct top *t, int key)
+{
+	for (size_t i = 0; i < ARRAY_LEN(views); i++)
+		if (views[i].key == key) {
+			top_model_look_at(&t->m, views[i].view);
+			t->next_look = 0;
+		}
 }
 
 static void
-look_at(struct top *t, enum top_view v)
+ask_to(struct top *t, enum order order)
 {
-	top_model_look_at(&t->m, v);
-	t->next_look = 0;
+	struct top_model *m = &t->m;
+	const struct top_row *w = top_model_selected(m);
+
+	if (t->c->link.fd < 0 || (order == ORDER_RECYCLE && w == NULL))
+		return;
+	t->order = order;
+	if (order == ORDER_RELOAD) {
+		snprintf(m->question, sizeof(m->question), "Reload the application of %s?",
+		    m->instance);
+		return;
+	}
+	t->slot = w->slot;
+	snprintf(m->question, sizeof(m->question), "Replace worker %u (pid %d) of %s?",
+	    w->slot, w->pid, m->instance);
+}
+
+static bool
+is_end(int key)
+{
+	return key == TERM_INTERRUPT || key == TERM_CLOSED;
+}
+
+static void
+on_answer(struct top *t, int key)
+{
+	t->m.question[0] = '\0';
+	if (key == 'y' && t->order == ORDER_RELOAD)
+		top_asks_reload(&t->asks);
+	else if (key == 'y')
+		top_asks_recycle(&t->asks, t->slot);
+	t->quit = is_end(key);
+}
+
+static void
+on_filter_key(struct top *t, int key)
+{
+	struct top_model *m = &t->m;
+
+	if (key == TERM_ESCAPE)
+		top_model_drop_filter(m);
+	else if (key == TERM_ENTER)
+		m->typing = false;
+	else if (key == TERM_BACKSPACE)
+		top_model_filter(m, '\0');
+	else if (key >= 0x20 && key < 0x7f)
+		top_model_filter(m, (char)key);
+	t->quit = is_end(key);
+}
+
+/* Of those that only change what is shown. */
+static void
+on_look_key(struct top *t, int key)
+{
+	struct top_model *m = &t->m;
+
+	if (key == 'j' || key == TERM_DOWN)
+		top_model_move(m, 1);
+	else if (key == 'k' || key == TERM_UP)
+		top_model_move(m, -1);
+	else if (key == TERM_ESCAPE && m->pane == TOP_PANE_NONE)
+		top_model_drop_filter(m);
+	else if (key == TERM_ESCAPE)
+		top_model_close_pane(m);
+	else if (key == '?')
+		m->pane = m->pane == TOP_PANE_HELP ? TOP_PANE_NONE : TOP_PANE_HELP;
+	else if (key == '/')
+		m->typing = true;
+	else if (key == 's')
+		top_model_sort(m);
+	else if (key == 'p')
+		m->paused = !m->paused;
+	else
+		look_at(t, key);
 }
 
 static void
@@ -269,34 +210,28 @@ on_key(struct top *t, int key)
 	struct top_model *m = &t->m;
 
 	if (*m->question != '\0') {
-		m->question[0] = '\0';
-		if (key == 'y')
-			ask(t, ASK_RELOAD, "reload.start", NULL);
-		t->quit = key == TERM_INTERRUPT || key == TERM_CLOSED;
+		on_answer(t, key);
+		return;
+	}
+	if (m->typing) {
+		on_filter_key(t, key);
 		return;
 	}
 	if (t->c->link.fd >= 0)
 		m->note[0] = '\0';
-	if (key == 'q' || key == TERM_INTERRUPT || key == TERM_CLOSED)
+	if (key == 'q' || is_end(key))
 		t->quit = true;
-	else if (key == 'j' || key == TERM_DOWN)
-		top_model_move(m, 1);
-	else if (key == 'k' || key == TERM_UP)
-		top_model_move(m, -1);
-	else if (key == TERM_ESCAPE)
-		top_model_close_pane(m);
-	else if (key == '?')
-		m->pane = m->pane == TOP_PANE_HELP ? TOP_PANE_NONE : TOP_PANE_HELP;
-	else if (key >= '1' && key < '1' + TOP_VIEWS)
-		look_at(t, (enum top_view)(key - '1'));
-	else if (key == 'p')
-		m->paused = !m->paused;
 	else if (key == 't')
-		ask_trace(t);
-	else if (key == 'r' && t->c->link.fd >= 0)
-		snprintf(m->question, sizeof(m->question), "Reload the application of %s?",
-		    m->instance);
+		top_asks_trace(&t->asks);
+	else if (key == 'r')
+		ask_to(t, ORDER_RECYCLE);
+	else if (key == 'R')
+		ask_to(t, ORDER_RELOAD);
+	else
+		on_look_key(t, key);
 }
+
+/* ---- The screen ---- */
 
 static void
 draw(struct top *t)
@@ -338,11 +273,11 @@ tick(struct top *t)
 	if (link_now() >= t->next_look && t->c->link.fd < 0)
 		reconnect(t);
 	else if (link_now() >= t->next_look)
-		ask_again(t);
-	if (t->ids[ASK_STATUS] != 0 && t->c->link.fd >= 0 &&
-	    link_now() - t->asked_at > SILENT_MS)
+		look(t);
+	if (t->asks.ids[TOP_ASK_STATUS] != 0 && t->c->link.fd >= 0 &&
+	    link_now() - t->asks.asked_at > SILENT_MS)
 		snprintf(t->m.note, sizeof(t->m.note), "no answer for %.0f s",
-		    (double)(link_now() - t->asked_at) / 1000);
+		    (double)(link_now() - t->asks.asked_at) / 1000);
 }
 
 static void
@@ -366,37 +301,101 @@ loop(struct top *t, const sigset_t *while_waiting)
 	}
 }
 
+/* ---- Without a screen ---- */
+
+static void
+print_frame(struct top *t)
+{
+	const char *columns = getenv("COLUMNS");
+	const int width = columns != NULL ? atoi(columns) : 0;
+	size_t n;
+	AUTO_FREE char *frame = top_screen_draw(
+	    &t->m, width > 0 ? (unsigned)width : BATCH_WIDTH, BATCH_HEIGHT, &n);
+
+	if (frame != NULL)
+		fprintf(t->c->out.f, "%s\n", frame);
+	fflush(t->c->out.f);
+}
+
+static void
+wait_until(struct top *t, int64_t until, bool for_answers)
+{
+	while (t->c->link.fd >= 0 && !*t->c->interrupted && link_now() < until &&
+	       !(for_answers && top_asks_are_answered(&t->asks))) {
+		struct pollfd in = {.fd = t->c->link.fd, .events = POLLIN};
+
+		poll(&in, 1, (int)MIN(until - link_now(), 1000));
+		read_messages(t);
+	}
+}
+
+/* One look is for the totals that the first frame's rates are made from. frames 0: no end.
+ */
+static int
+print_frames(struct top *t, uint64_t frames)
+{
+	cli_catch_signals(t->c);
+	top_asks_begin(&t->asks);
+	wait_until(t, cli_reply_deadline(t->c), true);
+	for (uint64_t i = 0; (frames == 0 || i < frames) && !*t->c->interrupted; i++) {
+		wait_until(t, link_now() + t->delay_ms, false);
+		top_asks_look(&t->asks);
+		wait_until(t, cli_reply_deadline(t->c), true);
+		if (t->c->link.fd < 0) {
+			cli_say("the server closed the connection");
+			return CLI_FAILED;
+		}
+		print_frame(t);
+	}
+	return CLI_OK;
+}
+
+/* ---- The verb ---- */
+
+static int
+run_on_terminal(struct top *t)
+{
+	const char *term = getenv("TERM");
+	sigset_t while_waiting;
+	struct err e = {0};
+	int code;
+
+	if (term == NULL || strcmp(term, "dumb") == 0)
+		code = err_set(&e, "the terminal cannot place its cursor");
+	else
+		code = term_enter(&e);
+	if (code != 0) {
+		cli_say("%s: top needs one; in a pipe use `top --batch`", e.text);
+		return CLI_USAGE;
+	}
+	catch_signals(&while_waiting);
+	top_asks_begin(&t->asks);
+	t->next_look = link_now() + t->delay_ms;
+	loop(t, &while_waiting);
+	term_leave();
+	return CLI_OK;
+}
+
 int
 verb_top(struct cli *c, const struct args *a)
 {
 	struct top *t = calloc(1, sizeof(*t));
 	const json_t *delay = args_local(a, "delay");
-	const char *term = getenv("TERM");
-	struct err e = {0};
-	sigset_t while_waiting;
+	const bool once = args_has(a, "once");
 	int code = t ? cli_connect(c) : CLI_FAILED;
 
 	if (code == CLI_OK) {
 		t->c = c;
+		t->asks = (struct top_asks){.link = &c->link, .m = &t->m};
 		t->delay_ms = MAX(100, (int64_t)(json_number_value(delay) * 1000));
 		t->delay_ms = delay ? t->delay_ms : 1000;
 		t->m.colour = c->out.colour;
-		if (term == NULL || strcmp(term, "dumb") == 0)
-			code = err_set(&e, "the terminal cannot place its cursor");
-		else
-			code = term_enter(&e);
-		if (code != 0) {
-			cli_say(
-			    "%s: top needs one; in a pipe use `workers` or `stats -w 1`",
-			    e.text);
-			code = CLI_USAGE;
-		}
-	}
-	if (code == CLI_OK) {
-		catch_signals(&while_waiting);
-		on_connected(t);
-		loop(t, &while_waiting);
-		term_leave();
+		t->m.plain = once || args_has(a, "batch") || args_has(a, "count");
+		top_model_init(&t->m);
+		code = t->m.plain ? print_frames(t, once ? 1
+							 : (uint64_t)json_integer_value(
+							       args_local(a, "count")))
+				  : run_on_terminal(t);
 	}
 	if (t != NULL) {
 		top_model_finish(&t->m);

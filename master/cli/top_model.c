@@ -4,7 +4,15 @@
 #include "master/cli/event_text.h"
 #include "master/cli/value.h"
 
+#include <limits.h>
 #include <stdio.h>
+
+void
+top_model_init(struct top_model *m)
+{
+	for (unsigned v = 0; v < TOP_VIEWS; v++)
+		m->sort[v] = -1;
+}
 
 void
 top_model_finish(struct top_model *m)
@@ -12,22 +20,40 @@ top_model_finish(struct top_model *m)
 	free(m->text);
 	m->text = NULL;
 	for (unsigned v = 0; v < TOP_VIEWS; v++)
-		json_decref(m->lists[v]);
+		top_table_finish(&m->tables[v]);
+}
+
+/* ---- Tables ---- */
+
+static void
+arrange(struct top_model *m, enum top_view v)
+{
+	if (top_list_of(v) != NULL)
+		top_table_arrange(&m->tables[v], m->sort[v], m->filter);
 }
 
 void
-top_model_list(struct top_model *m, enum top_view v, json_t *r, const char *why)
+top_model_list(struct top_model *m, enum top_view v, const json_t *r, double now)
 {
-	json_decref(m->lists[v]);
-	m->lists[v] = json_incref(r);
-	snprintf(m->list_notes[v], sizeof(m->list_notes[v]), "%s", why);
+	m->notes[v][0] = '\0';
+	top_table_list(&m->tables[v], top_list_of(v), r, now);
+	arrange(m, v);
 }
 
-const json_t *
-top_model_rows(const struct top_model *m)
+void
+top_model_counters(struct top_model *m, const json_t *r, double now)
 {
-	return value_at(
-	    m->lists[m->view], m->view == TOP_VIEW_ACCOUNTS ? "accounts" : "routes");
+	top_table_stats(
+	    &m->tables[TOP_VIEW_WORKERS], top_list_of(TOP_VIEW_WORKERS), r, now);
+	arrange(m, TOP_VIEW_WORKERS);
+}
+
+void
+top_model_refuse(struct top_model *m, enum top_view v, const char *why)
+{
+	top_table_clear(&m->tables[v]);
+	m->heat.n = 0;
+	snprintf(m->notes[v], sizeof(m->notes[v]), "%s", why);
 }
 
 void
@@ -35,6 +61,44 @@ top_model_look_at(struct top_model *m, enum top_view v)
 {
 	m->view = v;
 	m->first_row = 0;
+	arrange(m, v);
+}
+
+void
+top_model_sort(struct top_model *m)
+{
+	const struct top_list *l = top_list_of(m->view);
+	int *column = &m->sort[m->view];
+
+	if (l == NULL)
+		return;
+	/* Names are in the reply's order already. */
+	do
+		*column = *column + 1 < (int)l->n_columns ? *column + 1 : -1;
+	while (*column >= 0 && (l->columns[*column].format == TOP_NAME ||
+				   l->columns[*column].format == TOP_STATE));
+	arrange(m, m->view);
+}
+
+void
+top_model_filter(struct top_model *m, char c)
+{
+	const size_t n = strlen(m->filter);
+
+	if (c == '\0' && n > 0)
+		m->filter[n - 1] = '\0';
+	else if (c != '\0' && n + 1 < sizeof(m->filter))
+		m->filter[n] = c;
+	m->first_row = 0;
+	arrange(m, m->view);
+}
+
+void
+top_model_drop_filter(struct top_model *m)
+{
+	memset(m->filter, 0, sizeof(m->filter));
+	m->typing = false;
+	arrange(m, m->view);
 }
 
 void
@@ -54,68 +118,6 @@ top_model_status(struct top_model *m, const json_t *r)
 	m->ready = value_number(r, "workers.ready", 0);
 	m->booting = value_number(r, "workers.booting", 0);
 	m->draining = value_number(r, "workers.draining", 0);
-}
-
-/* The same process at the last look; NULL: it is new. */
-static const struct top_worker *
-find_process(const struct top_worker *v, size_t n, const struct top_worker *w)
-{
-	for (size_t i = 0; i < n; i++)
-		if (v[i].slot == w->slot && v[i].pid == w->pid)
-			return &v[i];
-	return NULL;
-}
-
-static void
-read_worker(struct top_worker *w, const json_t *r, double now)
-{
-	*w = (struct top_worker){
-	    .slot = (unsigned)value_number(r, "slot", 0),
-	    .generation = (unsigned)value_number(r, "generation", 0),
-	    .pid = (int)value_number(r, "pid", 0),
-	    .age_s = value_number(r, "age_s", 0),
-	    .in_flight = value_number(r, "in_flight", 0),
-	    .connections = value_number(r, "connections", 0),
-	    .rss_bytes = value_number(r, "rss_bytes", 0),
-	    .restarts = value_number(r, "restarts", 0),
-	    .requests = value_number(r, "requests", 0),
-	    .cpu_s = value_number(r, "cpu_s", 0),
-	    .seen = now,
-	    .rate = -1,
-	    .cpu = -1,
-	};
-	snprintf(w->state, sizeof(w->state), "%s", value_string(r, "state", "?"));
-}
-
-void
-top_model_workers(struct top_model *m, const json_t *r, double now)
-{
-	size_t n_old = m->n_workers, i;
-	struct top_worker *old = calloc(n_old + 1, sizeof(*old));
-	json_t *one;
-
-	if (old == NULL)
-		return;
-	memcpy(old, m->workers, n_old * sizeof(*old));
-	m->n_workers = 0;
-	json_array_foreach(value_at(r, "workers"), i, one)
-	{
-		struct top_worker *w = &m->workers[m->n_workers];
-		const struct top_worker *was;
-
-		if (m->n_workers == TOP_WORKERS_MAX)
-			break;
-		read_worker(w, one, now);
-		was = find_process(old, n_old, w);
-		if (was != NULL && now > was->seen) {
-			double dt = now - was->seen;
-
-			w->rate = MAX(0, w->requests - was->requests) / dt;
-			w->cpu = MAX(0, w->cpu_s - was->cpu_s) / dt;
-		}
-		m->n_workers++;
-	}
-	free(old);
 }
 
 void
@@ -142,6 +144,8 @@ top_model_requests(struct top_model *m, const json_t *r)
 		snprintf(
 		    q->client, sizeof(q->client), "%s", value_string(one, "client", ""));
 	}
+	top_table_requests(&m->tables[TOP_VIEW_WORKERS], top_list_of(TOP_VIEW_WORKERS), r);
+	arrange(m, TOP_VIEW_WORKERS);
 }
 
 void
@@ -168,6 +172,89 @@ top_model_event(struct top_model *m, const json_t *params)
 	event_details(value_at(params, "data"), e->text, sizeof(e->text));
 }
 
+size_t
+top_model_events(const struct top_model *m, size_t max, const struct top_event *events[])
+{
+	size_t n = 0, skip = m->view == TOP_VIEW_EVENTS ? m->first_row : 0;
+
+	for (size_t i = m->n_events; i-- > 0 && n < max;) {
+		const struct top_event *e = &m->events[i];
+
+		if (m->view == TOP_VIEW_EVENTS && *m->filter != '\0' &&
+		    strcasestr(e->type, m->filter) == NULL &&
+		    strcasestr(e->text, m->filter) == NULL)
+			continue;
+		if (skip > 0)
+			skip--;
+		else
+			events[n++] = e;
+	}
+	for (size_t i = 0; i < n / 2; i++) {
+		const struct top_event *e = events[i];
+
+		events[i] = events[n - 1 - i];
+		events[n - 1 - i] = e;
+	}
+	return n;
+}
+
+/* ---- How long requests took ---- */
+
+#define ROW_LEAST (-400) /* 2^-200 s, and 2^200 */
+
+/* Numbers that are no rows become the first or the last one. */
+static int
+row_of(const json_t *column)
+{
+	const double offset = value_number(column, "offset", 0);
+
+	return (int)MAX((double)ROW_LEAST, MIN(offset, (double)-ROW_LEAST));
+}
+
+static void
+add_column(struct top_heat *h, const json_t *column)
+{
+	const json_t *counts = value_at(column, "counts");
+	const int offset = row_of(column);
+
+	for (size_t i = 0; i < MIN(json_array_size(counts), (size_t)TOP_HEAT_ROWS); i++) {
+		const int row = offset + (int)i - h->first;
+
+		if (row < 0 || row >= TOP_HEAT_ROWS)
+			continue;
+		h->counts[row] += json_number_value(json_array_get(counts, i));
+		h->n = MAX(h->n, (unsigned)row + 1);
+	}
+	h->p50_us = value_number(column, "p50_us", -1);
+	h->p99_us = value_number(column, "p99_us", -1);
+	h->p999_us = value_number(column, "p999_us", -1);
+}
+
+void
+top_model_heat(struct top_model *m, const json_t *r)
+{
+	struct top_heat h = {.p50_us = -1, .p99_us = -1, .p999_us = -1};
+	const json_t *columns = value_at(r, "columns");
+	json_t *one;
+	size_t i;
+
+	h.first = INT_MAX;
+	json_array_foreach((json_t *)columns, i, one)
+	{
+		if (!json_is_null(one))
+			h.first = MIN(h.first, row_of(one));
+	}
+	json_array_foreach((json_t *)columns, i, one)
+	{
+		if (!json_is_null(one))
+			add_column(&h, one);
+	}
+	m->heat = h;
+	m->notes[TOP_VIEW_HISTOGRAM][0] = '\0';
+}
+
+/* ---- The pane, the choice ---- */
+
 void
 top_model_show(struct top_model *m, const char *title, char *text)
 {
@@ -190,13 +277,14 @@ top_model_close_pane(struct top_model *m)
 size_t
 top_model_index(const struct top_model *m)
 {
+	const struct top_table *t = &m->tables[TOP_VIEW_WORKERS];
 	size_t found = 0;
 
-	for (size_t i = m->n_workers; i-- > 0;) {
-		if (m->workers[i].slot != m->selected)
+	for (size_t i = t->shown; i-- > 0;) {
+		if (t->rows[i].slot != m->selected)
 			continue;
 		found = i;
-		if (m->workers[i].pid == m->selected_pid)
+		if (t->rows[i].pid == m->selected_pid)
 			break;
 	}
 	return found;
@@ -212,31 +300,35 @@ count_lines(const char *s)
 	return n;
 }
 
+static size_t
+moved(size_t from, int by, size_t n)
+{
+	return (size_t)MAX(0, MIN((int64_t)from + by, (int64_t)n - 1));
+}
+
 void
 top_model_move(struct top_model *m, int by)
 {
-	size_t at = top_model_index(m);
+	const struct top_table *t = &m->tables[m->view];
 
 	if (m->pane == TOP_PANE_TEXT) {
-		int64_t to = (int64_t)m->scroll + by;
-
-		m->scroll = (unsigned)MAX(0, MIN(to, (int64_t)count_lines(m->text) - 1));
+		m->scroll = (unsigned)moved(m->scroll, by, count_lines(m->text));
+	} else if (m->view == TOP_VIEW_EVENTS) {
+		m->first_row = (unsigned)moved(m->first_row, -by, MAX(m->n_events, 1u));
 	} else if (m->view != TOP_VIEW_WORKERS) {
-		int64_t to = (int64_t)m->first_row + by;
-		int64_t last = (int64_t)json_array_size(top_model_rows(m)) - 1;
+		m->first_row = (unsigned)moved(m->first_row, by, MAX(t->shown, 1u));
+	} else if (t->shown > 0) {
+		const size_t at = moved(top_model_index(m), by, t->shown);
 
-		m->first_row = (unsigned)MAX(0, MIN(to, last));
-	} else if (m->n_workers > 0) {
-		int64_t to = (int64_t)at + by;
-
-		at = (size_t)MAX(0, MIN(to, (int64_t)m->n_workers - 1));
-		m->selected = m->workers[at].slot;
-		m->selected_pid = m->workers[at].pid;
+		m->selected = t->rows[at].slot;
+		m->selected_pid = t->rows[at].pid;
 	}
 }
 
-const struct top_worker *
+const struct top_row *
 top_model_selected(const struct top_model *m)
 {
-	return m->n_workers > 0 ? &m->workers[top_model_index(m)] : NULL;
+	const struct top_table *t = &m->tables[TOP_VIEW_WORKERS];
+
+	return t->shown > 0 ? &t->rows[top_model_index(m)] : NULL;
 }

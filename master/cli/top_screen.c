@@ -4,6 +4,7 @@
 #include "master/cli/out.h"
 #include "master/cli/text.h"
 
+#include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
 
@@ -17,13 +18,15 @@ struct screen {
 	unsigned row;  /* rows that are finished */
 	unsigned used; /* columns of the present one */
 	bool colour, reverse;
+	bool plain; /* lines of text: no cursor is moved */
 };
 
 static void
 sgr(struct screen *s, enum out_colour c)
 {
 	/* Reverse and bold are no colours: they stay without. */
-	bool on = s->colour || c == OUT_REVERSE || c == OUT_BOLD || c == OUT_PLAIN;
+	bool on =
+	    !s->plain && (s->colour || c == OUT_REVERSE || c == OUT_BOLD || c == OUT_PLAIN);
 
 	fputs(out_sgr(on, c), s->f);
 }
@@ -60,7 +63,9 @@ end_row(struct screen *s)
 {
 	if (s->row >= s->height)
 		return;
-	if (s->reverse) {
+	if (s->plain) {
+		fputc('\n', s->f);
+	} else if (s->reverse) {
 		fprintf(s->f, "%*s", (int)(s->width - s->used), "");
 		sgr(s, OUT_PLAIN);
 	} else if (s->used < s->width) {
@@ -69,14 +74,14 @@ end_row(struct screen *s)
 	}
 	s->reverse = false;
 	s->used = 0;
-	if (++s->row < s->height)
+	if (++s->row < s->height && !s->plain)
 		fputs("\r\n", s->f);
 }
 
 static void
 fill_to(struct screen *s, unsigned row)
 {
-	while (s->row < row && s->row < s->height)
+	while (!s->plain && s->row < row && s->row < s->height)
 		end_row(s);
 }
 
@@ -138,94 +143,137 @@ draw_rates(struct screen *s, const struct top_model *m)
 	end_row(s);
 }
 
-static void
-draw_worker(struct screen *s, const struct top_worker *w, bool selected)
-{
-	char rate[32] = "-", cpu[32] = "-", rss[32], age[32];
+/* ---- The upper table ---- */
 
-	if (w->rate >= 0)
-		snprintf(rate, sizeof(rate), "%.1f", w->rate);
-	if (w->cpu >= 0)
-		snprintf(cpu, sizeof(cpu), "%.0f", w->cpu * 100);
-	if (selected)
-		begin_reverse(s);
-	put(s, OUT_PLAIN, "%5u %7d %4u ", w->slot, w->pid, w->generation);
-	put(s, out_state_colour(w->state), "%-8.8s", w->state);
-	put(s, OUT_PLAIN, " %8s %5.0f %6.0f %7s %5s %7s %8.0f", rate, w->in_flight,
-	    w->connections, value_bytes(w->rss_bytes, rss, sizeof(rss)), cpu,
-	    value_seconds(w->age_s, age, sizeof(age)), w->restarts);
+static void
+draw_titles(struct screen *s, const struct top_list *l, uint64_t fit, int sorted)
+{
+	begin_reverse(s);
+	for (size_t i = 0; i < l->n_columns; i++) {
+		const struct top_column *c = &l->columns[i];
+		const bool left = c->format == TOP_NAME || c->format == TOP_STATE;
+		char title[32];
+
+		if ((fit & UINT64_C(1) << i) == 0)
+			continue;
+		snprintf(
+		    title, sizeof(title), "%s%s", (int)i == sorted ? "*" : "", c->title);
+		put(s, OUT_PLAIN, left ? " %-*s" : " %*s", (int)c->width, title);
+	}
 	end_row(s);
 }
 
 static void
-draw_workers(struct screen *s, const struct top_model *m, unsigned rows)
+draw_row(struct screen *s, const struct top_list *l, uint64_t fit, const struct top_row *r)
 {
-	size_t at = top_model_index(m), first;
+	for (size_t i = 0; i < l->n_columns; i++) {
+		const struct top_column *c = &l->columns[i];
+		const int width = (int)c->width;
+		char text[sizeof(r->name)];
 
-	title_row(s,
-	    " SLOT     PID  GEN STATE       REQ/s  INFL  CONNS     RSS  CPU%     AGE"
-	    " RESTARTS");
+		if ((fit & UINT64_C(1) << i) == 0)
+			continue;
+		top_row_text(r, c, i, text, sizeof(text));
+		if (c->format == TOP_STATE) {
+			put(s, OUT_PLAIN, " ");
+			put(s, out_state_colour(text), "%-*.*s", width, width, text);
+		} else if (c->format == TOP_NAME) {
+			put(s, OUT_PLAIN, " %-*.*s", width, width, text);
+		} else {
+			put(s, OUT_PLAIN, " %*s", width, text);
+		}
+	}
+	end_row(s);
+}
+
+static void
+draw_nothing(struct screen *s, const struct top_model *m, const char *empty)
+{
+	const char *note = m->notes[m->view];
+
+	put(s, OUT_DIM, "  %s", *note ? note : *m->filter ? "none like that" : empty);
+	end_row(s);
+}
+
+static void
+draw_table(struct screen *s, const struct top_model *m, unsigned rows)
+{
+	const struct top_list *l = top_list_of(m->view);
+	const struct top_table *t = &m->tables[m->view];
+	const bool workers = m->view == TOP_VIEW_WORKERS;
+	const size_t at = top_model_index(m);
 	/* The selected one is always among those shown. */
-	first = at >= rows ? at - rows + 1 : 0;
-	for (size_t i = first; i < m->n_workers && i - first < rows; i++)
-		draw_worker(s, &m->workers[i], i == at);
-	if (m->n_workers == 0) {
-		put(s, OUT_DIM, "  no workers");
-		end_row(s);
+	const size_t first = !workers ? m->first_row : at >= rows ? at - rows + 1 : 0;
+	const uint64_t fit = top_columns_fitting(l, s->width);
+
+	draw_titles(s, l, fit, m->sort[m->view]);
+	for (size_t i = first; i < t->shown && i - first < rows; i++) {
+		if (workers && i == at)
+			begin_reverse(s);
+		draw_row(s, l, fit, &t->rows[i]);
 	}
+	if (t->shown == 0 && rows > 0)
+		draw_nothing(s, m, l->empty);
+}
+
+/* ---- How long requests took ---- */
+
+#define BAR_LEAST 10
+#define BAR_LEFT 22 /* columns before it */
+
+/* 2^(row/2) s, in microseconds; without libm. */
+static double
+upper_of(int row)
+{
+	const int odd = row & 1;
+
+	return ldexp(odd ? 1e6 * 1.4142135623730951 : 1e6, (row - odd) / 2);
 }
 
 static void
-draw_account(struct screen *s, const json_t *r)
+draw_bar(struct screen *s, const struct top_heat *h, unsigned i, double most)
 {
-	char out[32], lost[32];
+	const unsigned room = s->width > BAR_LEFT + BAR_LEAST ? s->width - BAR_LEFT : 0;
+	const double part = most > 0 ? h->counts[i] / most : 0;
+	unsigned n = (unsigned)(part * room + 0.5);
+	char upper[32], bar[PIECE_MAX / 4];
 
-	put(s, OUT_PLAIN, " %-32.32s %10.0f %8.0f %8.0f %9s %11s",
-	    value_string(r, "account", ""), value_number(r, "requests", 0),
-	    value_number(r, "err5xx", 0), value_number(r, "aborted", 0),
-	    value_bytes(value_number(r, "out_head", 0) + value_number(r, "out_body", 0) +
-			    value_number(r, "out_framing", 0),
-		out, sizeof(out)),
-	    value_bytes(value_number(r, "out_undelivered", 0), lost, sizeof(lost)));
+	/* One request among a million is seen. */
+	n = MIN(h->counts[i] > 0 ? MAX(n, 1u) : 0, (unsigned)sizeof(bar) - 1);
+	memset(bar, '#', n);
+	bar[n] = '\0';
+	put(s, OUT_PLAIN, " %8s %10.0f ",
+	    value_micros(upper_of(h->first + (int)i), upper, sizeof(upper)), h->counts[i]);
+	put(s, OUT_CYAN, " %s", bar);
+	end_row(s);
 }
 
 static void
-draw_route(struct screen *s, const json_t *r)
+draw_histogram(struct screen *s, const struct top_model *m, unsigned rows)
 {
-	char p50[32], p99[32];
+	const struct top_heat *h = &m->heat;
+	char p50[32], p99[32], p999[32], title[160];
+	double most = 0;
 
-	put(s, OUT_PLAIN, " %-40.40s %10.0f %8.0f %8s %8s", value_string(r, "route", ""),
-	    value_number(r, "requests", 0), value_number(r, "errors", 0),
-	    value_micros(value_number(r, "p50_us", 0), p50, sizeof(p50)),
-	    value_micros(value_number(r, "p99_us", 0), p99, sizeof(p99)));
+	title_row(s, "    UP TO   REQUESTS  of the last minute");
+	for (unsigned i = 0; i < h->n; i++)
+		most = MAX(most, h->counts[i]);
+	if (h->n == 0) {
+		draw_nothing(s, m, "no request ended in it");
+		return;
+	}
+	for (unsigned i = 0; i < h->n && i + 2 < rows; i++)
+		draw_bar(s, h, i, most);
+	snprintf(title, sizeof(title), "last 10 s with requests: p50 %s  p99 %s  p99.9 %s",
+	    value_micros(h->p50_us, p50, sizeof(p50)),
+	    value_micros(h->p99_us, p99, sizeof(p99)),
+	    value_micros(h->p999_us, p999, sizeof(p999)));
+	end_row(s);
+	put(s, OUT_BOLD, " %s", title);
+	end_row(s);
 }
 
-static void
-draw_list(struct screen *s, const struct top_model *m, unsigned rows)
-{
-	const json_t *list = top_model_rows(m);
-	const char *note = m->list_notes[m->view];
-	bool accounts = m->view == TOP_VIEW_ACCOUNTS;
-
-	title_row(s, accounts
-			 ? " ACCOUNT                            REQUESTS      5XX  ABORTED"
-			   "      SENT UNDELIVERED"
-			 : " ROUTE                                      REQUESTS      5XX"
-			   "      P50      P99");
-	for (size_t i = 0; i < rows && m->first_row + i < json_array_size(list); i++) {
-		const json_t *r = json_array_get(list, m->first_row + i);
-
-		if (accounts)
-			draw_account(s, r);
-		else
-			draw_route(s, r);
-		end_row(s);
-	}
-	if (json_array_size(list) == 0 && rows > 0) {
-		put(s, OUT_DIM, "  %s", *note ? note : "none");
-		end_row(s);
-	}
-}
+/* ---- Requests, events, panes ---- */
 
 static void
 draw_requests(struct screen *s, const struct top_model *m, unsigned rows)
@@ -252,29 +300,35 @@ draw_requests(struct screen *s, const struct top_model *m, unsigned rows)
 static void
 draw_events(struct screen *s, const struct top_model *m, unsigned rows)
 {
-	size_t first = m->n_events > rows ? m->n_events - rows : 0;
+	const struct top_event *events[TOP_EVENTS_MAX];
+	const size_t n = top_model_events(m, MIN(rows, (unsigned)TOP_EVENTS_MAX), events);
 	char t[32];
 
 	title_row(s, " EVENTS");
-	for (size_t i = first; i < m->n_events; i++) {
-		const struct top_event *e = &m->events[i];
-
-		put(s, OUT_DIM, " %s ", value_time(e->t, false, t, sizeof(t)));
-		put(s, OUT_CYAN, "%-18s ", e->type);
-		put(s, OUT_PLAIN, "%s", e->text);
+	for (size_t i = 0; i < n; i++) {
+		put(s, OUT_DIM, " %s ", value_time(events[i]->t, false, t, sizeof(t)));
+		put(s, OUT_CYAN, "%-18s ", events[i]->type);
+		put(s, OUT_PLAIN, "%s", events[i]->text);
 		end_row(s);
 	}
 }
 
-static const char help_text[] = "1 2 3         workers, accounts, routes\n"
-				"j k, arrows   choose a worker, move in a list\n"
-				"t             its Python stacks; j k move in them\n"
-				"r             reload the application (asks)\n"
-				"p             hold the screen as it is, or let it go on\n"
-				"Esc           close what was opened\n"
-				"q             quit\n"
-				"\n"
-				"CPU% is of one processor; RSS counts shared pages, too.";
+static const char help_text[] =
+    "1 2 3 4       workers, accounts, routes, clients\n"
+    "5 6           events, how long requests took\n"
+    "s             sort by the next column, the largest first\n"
+    "/             show only what contains the words that follow; Esc: all\n"
+    "j k, arrows   choose a worker, move in a list\n"
+    "t             its Python stacks; j k move in them\n"
+    "r             replace the chosen worker (asks)\n"
+    "R             reload the application (asks)\n"
+    "p             hold the screen as it is, or let it go on\n"
+    "Esc           close what was opened\n"
+    "q             quit\n"
+    "\n"
+    "CPU% and GIL% (time spent waiting for the GIL) are of one processor. MEM is the\n"
+    "proportional set size where it is known, else RSS, which counts shared pages, too.\n"
+    "P50 and P99 of a worker are of its life, ERR% (5xx) of the last look.";
 
 static void
 draw_pane(struct screen *s, const struct top_model *m, unsigned until)
@@ -300,12 +354,15 @@ draw_pane(struct screen *s, const struct top_model *m, unsigned until)
 static void
 draw_last(struct screen *s, const struct top_model *m)
 {
-	static const char *const keys[][2] = {{"q", "quit"}, {"1 2 3", "views"},
-	    {"j k", "choose"}, {"t", "trace"}, {"r", "reload"}, {"p", "hold"},
-	    {"?", "help"}};
+	static const char *const keys[][2] = {{"q", "quit"}, {"1-6", "views"},
+	    {"s", "sort"}, {"/", "filter"}, {"t", "trace"}, {"r", "recycle"},
+	    {"R", "reload"}, {"p", "hold"}, {"?", "help"}};
 
 	if (*m->question != '\0') {
 		put(s, OUT_YELLOW, " %s [y/n]", m->question);
+	} else if (m->typing || *m->filter != '\0') {
+		put(s, OUT_YELLOW, " /%s%s", m->filter, m->typing ? "_" : "");
+		put(s, OUT_DIM, m->typing ? "" : "  Esc shows all");
 	} else if (*m->note != '\0') {
 		put(s, OUT_YELLOW, " %s", m->note);
 	} else {
@@ -317,52 +374,64 @@ draw_last(struct screen *s, const struct top_model *m)
 	end_row(s);
 }
 
-/* How many of `rest` rows the workers get, and of what is left the requests. */
+/* How many of `rest` rows the table gets, and of what is left the requests. */
 static void
-share_rows(const struct top_model *m, unsigned rest, unsigned *workers, unsigned *requests)
+share_rows(const struct top_model *m, unsigned rest, unsigned *table, unsigned *requests)
 {
-	size_t lines =
-	    m->view == TOP_VIEW_WORKERS ? m->n_workers : json_array_size(top_model_rows(m));
+	const size_t lines = m->tables[m->view].shown;
 	unsigned n = (unsigned)MAX(lines, (size_t)1), r;
 	unsigned most = rest > LOWER_LEAST + 1 ? rest - LOWER_LEAST : MIN(rest, 1u);
 
-	*workers = MIN(n, most);
+	*table = MIN(n, most);
 	r = (unsigned)MAX(m->n_requests, (size_t)1);
-	*requests = MIN(r, (rest - *workers + 1) / 2);
+	*requests = MIN(r, (rest - *table + 1) / 2);
+}
+
+/* A table, and what goes on beneath it. */
+static void
+draw_parts(struct screen *s, const struct top_model *m, unsigned rest)
+{
+	unsigned table, requests;
+
+	share_rows(m, rest, &table, &requests);
+	draw_table(s, m, table);
+	fill_to(s, 3 + table);
+	if (m->pane != TOP_PANE_NONE)
+		return;
+	draw_requests(s, m, requests);
+	fill_to(s, 4 + table + requests);
+	draw_events(s, m, rest - table - requests);
 }
 
 char *
 top_screen_draw(const struct top_model *m, unsigned width, unsigned height, size_t *n)
 {
-	struct screen s = {.width = width, .height = height, .colour = m->colour};
-	unsigned rest = height > ROWS_FIXED ? height - ROWS_FIXED : 0, workers, requests;
+	struct screen s = {.width = width, .colour = m->colour, .plain = m->plain};
+	const unsigned rest = height > ROWS_FIXED ? height - ROWS_FIXED : 0;
 	char *bytes = NULL;
 
 	s.f = open_memstream(&bytes, n);
 	if (s.f == NULL)
 		return NULL;
-	share_rows(m, rest, &workers, &requests);
-	fputs("\033[H", s.f);
+	if (!s.plain)
+		fputs("\033[H", s.f);
 	s.height = height > 0 ? height - 1 : 0; /* the last row is kept for the keys */
 	draw_head(&s, m);
 	draw_rates(&s, m);
-	if (m->view == TOP_VIEW_WORKERS)
-		draw_workers(&s, m, workers);
-	else
-		draw_list(&s, m, workers);
-	fill_to(&s, 3 + workers);
-	if (m->pane != TOP_PANE_NONE) {
+	if (top_list_of(m->view) != NULL)
+		draw_parts(&s, m, rest);
+	else if (m->pane == TOP_PANE_NONE && m->view == TOP_VIEW_EVENTS)
+		draw_events(&s, m, rest + 2);
+	else if (m->pane == TOP_PANE_NONE)
+		draw_histogram(&s, m, rest + 2);
+	if (m->pane != TOP_PANE_NONE)
 		draw_pane(&s, m, s.height);
-	} else {
-		draw_requests(&s, m, requests);
-		fill_to(&s, 4 + workers + requests);
-		draw_events(&s, m, rest - workers - requests);
-	}
 	fill_to(&s, s.height);
-	if (s.height > 0)
+	if (s.height > 0 && !s.plain)
 		fputs("\r\n", s.f);
 	s.height = height;
-	draw_last(&s, m);
+	if (!s.plain)
+		draw_last(&s, m);
 	fclose(s.f);
 	return bytes;
 }

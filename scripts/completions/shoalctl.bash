@@ -55,7 +55,7 @@ _shoalctl() {
 	case $verb in
 	'') words='status top workers worker listeners accounts routes busiest inflight stats history events health reload rollback jobs job wait cancel upgrade scale recycle pause resume kill trace drain undrain stop instances version whoami ping usage accounting quota logs reopen log-level config schema call --socket --instance --json --jsonl --quiet --timeout --help --version' ;;
 	status) words=' --help' ;;
-	top) words=' --delay --help' ;;
+	top) words=' --delay --batch --count --once --help' ;;
 	workers) words=' --help' ;;
 	worker) words=' --help' ;;
 	listeners) words=' --help' ;;

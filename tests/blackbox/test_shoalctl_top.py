@@ -98,6 +98,10 @@ class Instance:
                 {"id": "0x7f31", "current": True, "stack": [
                     {"file": "shop/views.py", "line": 44, "function": "search"}]}]},
             "reload.start": self.reload,
+            "workers.recycle": {"job": "c-6", "state": "booting"},
+            "stats.heatmap": {"t0": 1795222800.0, "step_s": 10, "columns": [None, {
+                "offset": -20, "counts": [3, 0, 40], "p50_us": 1900.0, "p99_us": 2000.0,
+                "p999_us": 2000.0}]},
         }  # fmt: skip
 
     def event(self, seq, kind, data):
@@ -159,11 +163,19 @@ def test_view_and_keys(tmp_path, screen):
         top.type("p")
         top.see("IN FLIGHT", absent=["held"])
         top.type("r")
+        top.see("Replace worker 1 (pid 9001) of shop? [y/n]")
+        top.type("n")
+        top.see("q quit", absent=["[y/n]"])
+        assert fake.called("workers.recycle") == []
+        top.type("r", "y")
+        top.see("recycle c-6 started")
+        assert fake.called("workers.recycle") == [{"slots": [1]}]
+        top.type("R")
         top.see("Reload the application of shop? [y/n]")
         top.type("n")
         top.see("q quit", absent=["[y/n]"])
         assert fake.called("reload.start") == []
-        top.type("r")
+        top.type("R")
         top.see("[y/n]")
         top.type("y")
         top.see("RELOAD FAILED", "ModuleNotFoundError: No module named 'x'")
@@ -185,7 +197,10 @@ def test_accounts_and_routes(tmp_path, screen):
     def refuse(session, params):
         raise Refused(-32001, "permission_denied", "no", role="observer", needs="operator")
 
-    lists = {"accounts.list": {"accounts": accounts}, "routes.list": {"routes": routes}}
+    clients = [{"key": "2001:db8::/64\033[2J", "requests": 99, "error": 3, "errors": 1,
+                "sent_bytes": 4096}]  # fmt: skip
+    lists = {"accounts.list": {"accounts": accounts}, "routes.list": {"routes": routes},
+             "top.list": {"by": "client", "entries": clients}}  # fmt: skip
     with FakeCtl(tmp_path / "c.sock", Instance().methods() | lists) as fake:
         top = screen(SHOALCTL, "-s", fake.path, "top", "-d", "0.2")
         top.see("RESTARTS")
@@ -196,8 +211,11 @@ def test_accounts_and_routes(tmp_path, screen):
         top.see("acme-1\\x1b", absent=["acme-0\\x1b"])
         top.type("3")
         top.see("/item/<int:n>", "812us", "22.0ms", absent=["acme-"])
+        top.type("4")
+        top.see("2001:db8::/64\\x1b", " 99 ", "4.0K", absent=["/item/"])
+        assert fake.called("top.list")[0] == {"by": "client"}
         top.type("1")
-        top.see("RESTARTS", absent=["/item/"])
+        top.see("RESTARTS", absent=["2001:db8"])
     methods = Instance().methods() | lists | {"accounts.list": refuse}
     with FakeCtl(tmp_path / "d.sock", methods) as fake:
         top.type("q")
@@ -206,6 +224,54 @@ def test_accounts_and_routes(tmp_path, screen):
         top.see("RESTARTS")
         top.type("2")
         top.see("shown to the role operator and above")
+
+
+def test_events_and_how_long_requests_took(tmp_path, screen):
+    with FakeCtl(tmp_path / "c.sock", Instance().methods()) as fake:
+        top = screen(SHOALCTL, "-s", fake.path, "top", "-d", "0.2")
+        top.see("RESTARTS")
+        top.type("5")
+        top.see("EVENTS", "server.ready", absent=["RESTARTS", "IN FLIGHT"])
+        top.type("/", "nothing")
+        top.see("/nothing_", absent=["server.ready"])
+        top.type("Escape")
+        top.see("server.ready", absent=["/nothing"])
+        assert fake.called("stats.heatmap") == []
+        top.type("6")
+        top.see("UP TO", "2.0ms         40  #####", "p99.9 2.0ms", absent=["EVENTS"])
+
+
+def test_sort_and_filter(tmp_path, screen):
+    with FakeCtl(tmp_path / "c.sock", Instance(workers=12).methods()) as fake:
+        top = screen(SHOALCTL, "-s", fake.path, "top", "-d", "0.2")
+        lines = top.see("   11    9011").splitlines()
+        assert lines[3].startswith("    0    9000")
+        top.type("s")
+        lines = top.see("*SLOT", "   11    9011").splitlines()
+        assert lines[3].startswith("   11    9011")
+        top.type("/", "9003")
+        top.see("/9003_", "    3    9003", absent=["    4    9004"])
+        top.type("BSpace", "Enter")
+        top.see("/900  Esc", "    4    9004", absent=["   11    9011", "900_"])
+        top.type("Escape")
+        top.see("   11    9011", "q quit", absent=["/900"])
+
+
+def test_frames_of_text(tmp_path):
+    def run(*args):
+        done = subprocess.run([SHOALCTL, "-s", fake.path, "top", *args], capture_output=True,
+                              text=True, stdin=subprocess.DEVNULL, env={"TERM": "dumb"},
+                              timeout=20 * SLOW)  # fmt: skip
+        assert (done.returncode, done.stderr) == (0, "")
+        assert "\033" not in done.stdout and "\r" not in done.stdout
+        return done.stdout
+
+    with FakeCtl(tmp_path / "c.sock", Instance().methods()) as fake:
+        text = run("--once", "-d", "0.1")
+        assert text.count("IN FLIGHT") == 1 and "    2    9002" in text and "MEM" in text
+        # Every column has room, and rates are of two looks.
+        assert "OLDEST" in text and "GIL%" in text and "1834.0 req/s" in text
+        assert run("-n", "3", "-d", "0.1").count("IN FLIGHT") == 3
 
 
 def test_resize(tmp_path, screen):
