@@ -1,9 +1,10 @@
-/* Where a duration falls among schema-4 boundaries: integer arithmetic, no logarithm.
- * SPDX-License-Identifier: MIT */
+/* Where a duration falls among schema-4 boundaries: integer arithmetic, no logarithm, no
+ * branch that depends on it. SPDX-License-Identifier: MIT */
 #include "common/hist.h"
 
-/* floor(2^63 * 2^(k/16)): the boundaries within one doubling, as 64-bit mantissas. */
-static const uint64_t mantissas[HIST_PER_DOUBLING] = {
+/* floor(2^63 * 2^(k/16)): the boundaries within one doubling, as 64-bit mantissas; and one
+ * that nothing is above. */
+static const uint64_t mantissas[HIST_PER_DOUBLING + 1] = {
     0x8000000000000000ull,
     0x85aac367cc487b14ull,
     0x8b95c1e3ea8bd6e6ull,
@@ -20,7 +21,13 @@ static const uint64_t mantissas[HIST_PER_DOUBLING] = {
     0xe0ccdeec2a94e111ull,
     0xeac0c6e7dd24392eull,
     0xf5257d152486cc2cull,
+    UINT64_MAX,
 };
+
+/* A doubling in 32 equal parts, narrower than any of its buckets: the number of boundaries
+ * below each part. There is at most one within it. */
+static const uint8_t below_part[32] = {0, 1, 2, 3, 3, 4, 4, 5, 6, 6, 7, 7, 8, 8, 9, 9, 10,
+    10, 11, 11, 12, 12, 13, 13, 13, 14, 14, 15, 15, 15, 16, 16};
 
 const uint64_t hist_bounds_ns[HIST_BOUNDS] = {
     5000000,
@@ -47,25 +54,23 @@ const uint64_t hist_bounds_ns[HIST_BOUNDS] = {
 unsigned
 hist_bucket(uint64_t ns)
 {
-	unsigned __int128 seconds = (unsigned __int128)ns * SECONDS_93;
-	uint64_t high = (uint64_t)(seconds >> 64), mantissa;
-	int length, index;
-	unsigned below = 0;
+	const int zeros = __builtin_clzll(ns | 1);
+	uint64_t mantissa;
+	int missing, bucket;
+	unsigned below;
 
-	/* Below 2^-29 s nothing is told apart, and high is 0. */
-	if (high == 0)
+	/* All of it is in the first, and what follows would count down from there. */
+	if (ns <= 1000)
 		return 0;
-	length = 128 - __builtin_clzll(high);
-	mantissa = (uint64_t)(seconds >> (length - 64));
-	/* The number of boundaries strictly below the mantissa, found without a branch:
-	 * durations are as good as random, so half of all guesses would be wrong. */
-	for (unsigned step = HIST_PER_DOUBLING / 2; step > 0; step /= 2)
-		below += mantissas[below + step - 1] < mantissa ? step : 0;
+	mantissa = (uint64_t)((unsigned __int128)(ns << zeros) * SECONDS_93 >> 64);
+	/* The product has all of its digits, or one less. */
+	missing = (int)(~mantissa >> 63);
+	mantissa <<= missing;
+	below = below_part[mantissa >> 58 & 31];
 	below += mantissas[below] < mantissa;
-	index = (length - 1 - PLACES) * HIST_PER_DOUBLING + (int)below;
-	if (index <= HIST_FIRST_INDEX)
-		return 0;
-	return (unsigned)(MIN(index, HIST_LAST_INDEX + 1) - HIST_FIRST_INDEX);
+	bucket = (127 - PLACES - missing - zeros) * HIST_PER_DOUBLING + (int)below -
+		 HIST_FIRST_INDEX;
+	return MIN((unsigned)bucket, HIST_BUCKETS - 1u);
 }
 
 unsigned

@@ -54,7 +54,8 @@ test_ends(void **state)
 	(void)state;
 	assert_int_equal(hist_bucket(0), 0);
 	assert_int_equal(hist_bucket(1), 0);
-	assert_int_equal(hist_bucket(1000), 0);
+	for (uint64_t ns = 990; ns < 1100; ns++)
+		check_value(ns);
 	assert_int_equal(hist_bucket(3757000000000), HIST_BUCKETS - 1);
 	assert_int_equal(hist_bucket(UINT64_MAX), HIST_BUCKETS - 1);
 }
@@ -83,6 +84,22 @@ test_classes(void **state)
 		assert_int_equal(hist_class(hist_bounds_ns[i] + 1), i + 1);
 	}
 	assert_int_equal(hist_class(UINT64_MAX), HIST_CLASSES - 1);
+}
+
+static void
+test_sizes(void **state)
+{
+	(void)state;
+	assert_int_equal(hist_size_bound(0), 256);
+	assert_true(hist_size_bound(HIST_SIZE_BOUNDS - 1) == 1ull << 30);
+	assert_int_equal(hist_size_class(0), 0);
+	assert_int_equal(hist_size_class(1), 0);
+	for (unsigned i = 0; i < HIST_SIZE_BOUNDS; i++) {
+		assert_int_equal(hist_size_class(hist_size_bound(i) - 1), i);
+		assert_int_equal(hist_size_class(hist_size_bound(i)), i);
+		assert_int_equal(hist_size_class(hist_size_bound(i) + 1), i + 1);
+	}
+	assert_int_equal(hist_size_class(UINT64_MAX), HIST_SIZE_CLASSES - 1);
 }
 
 static void
@@ -115,6 +132,7 @@ main(void)
 	    cmocka_unit_test(test_ends),
 	    cmocka_unit_test(test_random),
 	    cmocka_unit_test(test_classes),
+	    cmocka_unit_test(test_sizes),
 	    cmocka_unit_test(test_quantiles),
 	};
 
