@@ -20,6 +20,13 @@ enum duration_id {
 	DURATIONS
 };
 
+enum size_id {
+#define SIZE(name, ...) SIZE_##name,
+#include "common/sizes.def"
+#undef SIZE
+	SIZES
+};
+
 enum stat_id {
 #define STAT(name, ...) STAT_##name,
 #include "common/stats.def"
@@ -79,6 +86,11 @@ struct seg_hist {
 	_Atomic uint64_t sum_us;
 };
 
+struct seg_sizes {
+	_Atomic uint64_t classes[HIST_SIZE_CLASSES];
+	_Atomic uint64_t sum;
+};
+
 /* Requests of one route; how many is the sum of the classes. */
 struct seg_route {
 	_Atomic uint32_t name_n; /* set last; 0: nobody's */
@@ -99,6 +111,7 @@ struct seg {
 	_Atomic uint32_t traces; /* stack dumps completed (HERITAGE_TRACE_SIGNAL) */
 	_Atomic uint64_t stats[STAT_COUNT];
 	struct seg_hist durations[DURATIONS];
+	struct seg_sizes sizes[SIZES];
 	_Atomic uint64_t codes[SEG_CODES];   /* responses of status SEG_CODE_FIRST + i */
 	_Atomic uint64_t logged[LOG_LEVELS]; /* lines of the error log, by any thread */
 	_Atomic uint64_t accepted[SEG_LISTENERS]; /* by listener, in the heritage's order */
@@ -126,14 +139,48 @@ counter_add(_Atomic uint64_t *c, uint64_t n)
 	atomic_store_explicit(c, v + n, memory_order_relaxed);
 }
 
+/* Where a duration is counted; several of the same length share the search. */
+struct seg_place {
+	unsigned bucket, class;
+};
+
+static inline struct seg_place
+seg_find_place(uint64_t ns)
+{
+	return (struct seg_place){hist_bucket(ns), hist_class(ns)};
+}
+
+static inline void
+seg_count_at(struct seg *s, enum duration_id id, struct seg_place at, uint64_t ns)
+{
+	struct seg_hist *h = &s->durations[id];
+
+	counter_add(&h->bucket[at.bucket], 1);
+	counter_add(&h->classes[at.class], 1);
+	counter_add(&h->sum_us, ns / 1000);
+}
+
 static inline void
 seg_count_duration(struct seg *s, enum duration_id id, uint64_t ns)
 {
 	struct seg_hist *h = &s->durations[id];
 
-	counter_add(&h->bucket[hist_bucket(ns)], 1);
-	counter_add(&h->classes[hist_class(ns)], 1);
-	counter_add(&h->sum_us, ns / 1000);
+	if (ns >= 1000) {
+		seg_count_at(s, id, seg_find_place(ns), ns);
+		return;
+	}
+	/* Most of some kinds: nothing to search for, nothing to add up. */
+	counter_add(&h->bucket[0], 1);
+	counter_add(&h->classes[0], 1);
+}
+
+static inline void
+seg_count_size(struct seg *s, enum size_id id, uint64_t bytes)
+{
+	struct seg_sizes *h = &s->sizes[id];
+
+	counter_add(&h->classes[hist_size_class(bytes)], 1);
+	counter_add(&h->sum, bytes);
 }
 
 /* The four buckets of common/hist.h in one of a route, and the last of them. */

@@ -121,6 +121,20 @@ adopt_durations(struct totals_tallies *t, const json_t *from)
 }
 
 static void
+adopt_sizes(struct totals_tallies *t, const json_t *from)
+{
+	for (size_t i = 0; i < SIZES; i++) {
+		const json_t *one = json_object_get(from, totals_sizes[i].name);
+		struct totals_size *size = &t->sizes[i];
+
+		read_counts(
+		    size->classes, HIST_SIZE_CLASSES, json_object_get(one, "classes"));
+		size->sum =
+		    (uint64_t)MAX(json_integer_value(json_object_get(one, "sum")), 0);
+	}
+}
+
+static void
 adopt_totals(struct totals *t, const json_t *from)
 {
 	const json_t *stats = json_object_get(from, "stats");
@@ -129,6 +143,7 @@ adopt_totals(struct totals *t, const json_t *from)
 		t->dead.stats[i] = (uint64_t)MAX(
 		    json_integer_value(json_object_get(stats, totals_fields[i].name)), 0);
 	adopt_durations(&t->dead_tallies, json_object_get(from, "durations"));
+	adopt_sizes(&t->dead_tallies, json_object_get(from, "sizes"));
 	memcpy(t->dead.latency, t->dead_tallies.durations[DURATION_request].bucket,
 	    sizeof(t->dead.latency));
 	read_counts(t->dead_tallies.codes, SEG_CODES, json_object_get(from, "codes"));

@@ -19,6 +19,12 @@ const struct totals_duration_field totals_durations[DURATIONS] = {
 #undef DURATION
 };
 
+const struct totals_duration_field totals_sizes[SIZES] = {
+#define SIZE(name, help) {#name, help},
+#include "common/sizes.def"
+#undef SIZE
+};
+
 static uint64_t
 load(const _Atomic uint64_t *p)
 {
@@ -81,6 +87,12 @@ look_closer(struct totals_tallies *seen, const struct seg *s)
 		look_all(d->classes, s->durations[i].classes, HIST_CLASSES);
 		look_all(&d->sum_us, &s->durations[i].sum_us, 1);
 	}
+	for (size_t i = 0; i < SIZES; i++) {
+		struct totals_size *size = &seen->sizes[i];
+
+		look_all(size->classes, s->sizes[i].classes, HIST_SIZE_CLASSES);
+		look_all(&size->sum, &s->sizes[i].sum, 1);
+	}
 }
 
 static void
@@ -95,6 +107,12 @@ add_tallies(struct totals_tallies *to, const struct totals_tallies *from)
 		add_all(d->bucket, from->durations[i].bucket, HIST_BUCKETS);
 		add_all(d->classes, from->durations[i].classes, HIST_CLASSES);
 		add_all(&d->sum_us, &from->durations[i].sum_us, 1);
+	}
+	for (size_t i = 0; i < SIZES; i++) {
+		struct totals_size *size = &to->sizes[i];
+
+		add_all(size->classes, from->sizes[i].classes, HIST_SIZE_CLASSES);
+		add_all(&size->sum, &from->sizes[i].sum, 1);
 	}
 }
 

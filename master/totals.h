@@ -31,12 +31,20 @@ struct totals_duration {
 	uint64_t bucket[HIST_BUCKETS], classes[HIST_CLASSES], sum_us;
 };
 
+/* A line of common/sizes.def. */
+extern const struct totals_duration_field totals_sizes[SIZES];
+
+struct totals_size {
+	uint64_t classes[HIST_SIZE_CLASSES], sum; /* bytes */
+};
+
 /* Counters in more detail, which no history is kept of. */
 struct totals_tallies {
 	uint64_t codes[SEG_CODES];        /* of status SEG_CODE_FIRST + i */
 	uint64_t accepted[SEG_LISTENERS]; /* by listener */
 	uint64_t logged[LOG_LEVELS];      /* lines of the error log */
 	struct totals_duration durations[DURATIONS];
+	struct totals_size sizes[SIZES];
 };
 
 /* One live worker as it was last seen: no counter of its own goes below this. */

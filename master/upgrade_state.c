@@ -15,7 +15,7 @@
 
 /* Of this JSON, of the messages on the channels, of how signals are held back meanwhile:
  * one more with each change of any. */
-#define LAYOUT 9
+#define LAYOUT 10
 
 /* Workers of the old binary go on: what is shared with them must be the same. */
 static json_t *
@@ -135,6 +135,19 @@ durations_to_json(const struct totals_tallies *t)
 	return all;
 }
 
+static json_t *
+sizes_to_json(const struct totals_tallies *t)
+{
+	json_t *all = json_object();
+
+	for (size_t i = 0; i < SIZES; i++)
+		json_object_set_new(all, totals_sizes[i].name,
+		    json_pack("{s:o, s:I}", "classes",
+			totals_list_to_json(t->sizes[i].classes, HIST_SIZE_CLASSES), "sum",
+			(json_int_t)t->sizes[i].sum));
+	return all;
+}
+
 /* By name: the next binary may count more. */
 static json_t *
 totals_to_json(const struct totals *t)
@@ -144,9 +157,9 @@ totals_to_json(const struct totals *t)
 	for (unsigned i = 0; i < STAT_COUNT; i++)
 		json_object_set_new(stats, totals_fields[i].name,
 		    json_integer((json_int_t)t->dead.stats[i]));
-	return json_pack("{s:o, s:o, s:o, s:o, s:o, s:I}", "stats", stats, "durations",
-	    durations_to_json(&t->dead_tallies), "codes",
-	    totals_list_to_json(t->dead_tallies.codes, SEG_CODES), "accepted",
+	return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:I}", "stats", stats, "durations",
+	    durations_to_json(&t->dead_tallies), "sizes", sizes_to_json(&t->dead_tallies),
+	    "codes", totals_list_to_json(t->dead_tallies.codes, SEG_CODES), "accepted",
 	    totals_list_to_json(t->dead_tallies.accepted, SEG_LISTENERS), "logged",
 	    totals_list_to_json(t->dead_tallies.logged, LOG_LEVELS), "seq",
 	    (json_int_t)t->seq);

@@ -15,6 +15,26 @@ ctl_metrics_get(struct ctl_call *call)
 	return ctl_reply(call, minder_take_metrics(call->master->minder));
 }
 
+static json_t *
+make_sizes(const struct totals_tallies *t)
+{
+	json_t *all = json_object();
+
+	for (size_t i = 0; i < SIZES; i++) {
+		const struct totals_size *size = &t->sizes[i];
+		json_t *bounds = json_array();
+
+		for (unsigned k = 0; k < HIST_SIZE_BOUNDS; k++)
+			json_array_append_new(
+			    bounds, json_integer((json_int_t)hist_size_bound(k)));
+		json_object_set_new(all, totals_sizes[i].name,
+		    json_pack("{s:{s:o, s:o}, s:I}", "classic", "bounds_bytes", bounds,
+			"counts", totals_list_to_json(size->classes, HIST_SIZE_CLASSES),
+			"sum_bytes", (json_int_t)size->sum));
+	}
+	return all;
+}
+
 int
 ctl_metrics_durations(struct ctl_call *call)
 {
@@ -26,10 +46,12 @@ ctl_metrics_durations(struct ctl_call *call)
 		const struct totals_duration *d = &s.tallies.durations[i];
 
 		json_object_set_new(all, totals_durations[i].name,
-		    json_pack("{s:o, s:f}", "classic", facts_classes(d->classes), "sum_s",
-			(double)d->sum_us / 1e6));
+		    json_pack("{s:o, s:f, s:I}", "classic", facts_classes(d->classes),
+			"sum_s", (double)d->sum_us / 1e6, "count",
+			(json_int_t)totals_latency_count(d->bucket)));
 	}
-	return ctl_reply(call, json_pack("{s:o}", "durations", all));
+	return ctl_reply(call,
+	    json_pack("{s:o, s:o}", "durations", all, "sizes", make_sizes(&s.tallies)));
 }
 
 static json_t *
@@ -62,5 +84,8 @@ ctl_metrics_server(struct ctl_call *call)
 		build_commit, "openssl", build_openssl, "libevent", event_get_version(),
 		"value", 1));
 	json_object_set_new(v, "accounting", facts_accounting(m));
+	json_object_set_new(v, "python",
+	    json_pack("[{s:s, s:s, s:i}]", "version", m->python.version, "implementation",
+		"CPython", "value", 1));
 	return ctl_reply(call, v);
 }

@@ -109,6 +109,12 @@ get_queued(const struct row *r)
 }
 
 static json_t *
+get_threads(const struct row *r)
+{
+	return get_count(r, STAT_threads);
+}
+
+static json_t *
 get_connections(const struct row *r)
 {
 	return get_count(r, STAT_connections);
@@ -193,6 +199,7 @@ static const struct {
     {"errors_5xx", get_errors_5xx},
     {"in_flight", get_in_flight},
     {"queued", get_queued},
+    {"threads", get_threads},
     {"connections", get_connections},
     {"loop_lag_us", get_loop_lag},
     {"rss_bytes", get_rss},
@@ -314,7 +321,6 @@ add_details(json_t *v, struct master *m, const struct proc *p)
 	const struct totals_worker *w = totals_of(&m->minder->totals, p->seg);
 
 	json_object_set_new(v, "os_threads", integer_or_null(procfs_threads(p->pid)));
-	json_object_set_new(v, "threads", json_integer(p->gen->heritage.conf.threads));
 	json_object_set_new(v, "loaded_app", ctl_text(str_of(p->gen->heritage.conf.app)));
 	json_object_set_new(v, "limits", limits_to_json(p));
 	json_object_set_new(v, "forked",

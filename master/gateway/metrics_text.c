@@ -223,12 +223,22 @@ put_serving(struct out *o, const struct row *r, json_t *doc)
 	}
 }
 
-/* One of {"classic":{"bounds_s","counts"},"sum_s"}. labels: of all its series. */
+static json_t *
+find_either(const json_t *of, const char *name, const char *other)
+{
+	json_t *v = json_object_get(of, name);
+
+	return v != NULL ? v : json_object_get(of, other);
+}
+
+/* One of {"classic":{"bounds_s","counts"},"sum_s"}, or the same in bytes. labels: of all
+ * its series. */
 static void
 put_classes(struct out *o, const char *labels, json_t *histogram)
 {
 	json_t *classic = json_object_get(histogram, "classic"), *v;
-	json_t *bounds = json_object_get(classic, "bounds_s");
+	json_t *bounds = find_either(classic, "bounds_s", "bounds_bytes");
+	json_t *sum = find_either(histogram, "sum_s", "sum_bytes");
 	json_t *counts = json_object_get(classic, "counts");
 	const char *comma = labels[0] == '\0' ? "" : ",";
 	json_int_t n = 0;
@@ -248,7 +258,7 @@ put_classes(struct out *o, const char *labels, json_t *histogram)
 	fprintf(o->file, "%s_bucket{%s%sle=\"+Inf\"} %lld\n", o->family->path, labels,
 	    comma, (long long)n);
 	put_name(o, "_sum", labels);
-	fprintf(o->file, "%.15g\n", json_number_value(json_object_get(histogram, "sum_s")));
+	put_number(o, sum);
 	put_name(o, "_count", labels);
 	fprintf(o->file, "%lld\n", (long long)n);
 }

@@ -26,8 +26,10 @@ on_setup(void **state)
 	docs[METRICS_DOC_listeners] = json_pack(
 	    "{s:[{s:s,s:i}]}", "listeners", "name", "unix:/a\"b\\c\nd", "accepted", 9);
 	docs[METRICS_DOC_durations] =
-	    json_pack("{s:{s:{s:f,s:{s:[f,f],s:[i,i,i]}}}}", "durations", "request",
-		"sum_s", 1.5, "classic", "bounds_s", 0.25, 1.0, "counts", 3, 0, 2);
+	    json_pack("{s:{s:{s:f,s:{s:[f,f],s:[i,i,i]}}},s:{s:{s:i,s:{s:[i],s:[i,i]}}}}",
+		"durations", "request", "sum_s", 1.5, "classic", "bounds_s", 0.25, 1.0,
+		"counts", 3, 0, 2, "sizes", "response", "sum_bytes", 4100, "classic",
+		"bounds_bytes", 1024, "counts", 4, 1);
 	docs[METRICS_DOC_own] = json_loads(
 	    "{\"bounds_s\":[0.25],\"families\":["
 	    "{\"name\":\"orders_total\",\"type\":\"counter\",\"help\":\"a\\\\b\","
@@ -83,6 +85,9 @@ test_text(void **state)
 	    "\nshoal_http_request_duration_seconds_bucket{le=\"+Inf\"} 5\n",
 	    "\nshoal_http_request_duration_seconds_sum 1.5\n",
 	    "\nshoal_http_request_duration_seconds_count 5\n",
+	    "\nshoal_http_response_size_bytes_bucket{le=\"1024\"} 4\n",
+	    "\nshoal_http_response_size_bytes_bucket{le=\"+Inf\"} 5\n",
+	    "\nshoal_http_response_size_bytes_sum 4100\n",
 	    "\nshoal_route_requests_total{route=\"/a\\\"}\\n\"} 3\n",
 	    "\nshoal_route_errors_total{route=\"/a\\\"}\\n\"} 1\n",
 	    "\nshoal_route_request_duration_seconds_bucket{route=\"/"

@@ -37,6 +37,7 @@ count_request(struct seg *s, uint64_t us)
 {
 	stat_add(s, STAT_requests, 1);
 	seg_count_duration(s, DURATION_request, us * 1000);
+	seg_count_size(s, SIZE_response, 300);
 }
 
 static void
@@ -59,6 +60,8 @@ test_sum_survives_death(void **state)
 	assert_int_equal(s.sum.stats[STAT_connections], 30);
 	assert_int_equal(s.tallies.durations[DURATION_request].sum_us, 6000);
 	assert_int_equal(totals_latency_count(s.sum.latency), 6);
+	assert_int_equal(s.tallies.sizes[SIZE_response].classes[1], 6);
+	assert_int_equal(s.tallies.sizes[SIZE_response].sum, 1800);
 	/* It counts on after the last look, and dies. */
 	count_request(live[1], 1000);
 	totals_fold(&t, live[1], last);
@@ -84,6 +87,7 @@ test_sum_survives_death(void **state)
 	assert_int_equal(t.n, 0);
 	s = take(&t, live, 0);
 	assert_int_equal(s.sum.stats[STAT_requests], 8);
+	assert_int_equal(s.tallies.sizes[SIZE_response].sum, 2400);
 	assert_int_equal(s.sum.stats[STAT_connections], 0);
 	seg_close(live[0]);
 	seg_close(live[1]);

@@ -203,11 +203,19 @@ test_durations(void **state)
 	net_server_receive(fd, buf, 43);
 	net_server_wait_stat(STAT_requests, 11);
 	for (size_t i = 0; i < HIST_BUCKETS; i++)
-		total += counts[i] = atomic_load(&worker.seg->durations[DURATION_request].bucket[i]);
+		total += counts[i] =
+		    atomic_load(&worker.seg->durations[DURATION_request].bucket[i]);
 	assert_int_equal(total, 11);
 	assert_true(hist_quantile(counts, 0.5) < 100000);
 	assert_true(hist_quantile(counts, 1) >= 295000);
-	assert_in_range(atomic_load(&worker.seg->durations[DURATION_request].sum_us), 295000, 2000000);
+	assert_in_range(
+	    atomic_load(&worker.seg->durations[DURATION_request].sum_us), 295000, 2000000);
+	/* From the first byte to the last: most requests come as a whole. */
+	assert_int_equal(atomic_load(&worker.seg->durations[DURATION_read].bucket[0]), 10);
+	assert_in_range(
+	    atomic_load(&worker.seg->durations[DURATION_read].sum_us), 295000, 2000000);
+	assert_int_equal(atomic_load(&worker.seg->sizes[SIZE_request].classes[0]), 11);
+	assert_int_equal(atomic_load(&worker.seg->sizes[SIZE_response].sum), 11 * 43);
 	close(fd);
 }
 
@@ -222,6 +230,8 @@ test_lag(void **state)
 	net_server_send(fd, GET("/hello"));
 	net_server_receive(fd, buf, 43);
 	net_server_wait_stat(STAT_loop_lag_us, 250000);
+	assert_true(
+	    atomic_load(&worker.seg->durations[DURATION_loop_lag].sum_us) >= 250000);
 	close(fd);
 }
 

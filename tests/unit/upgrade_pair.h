@@ -189,6 +189,8 @@ setup(void **state)
 	old.minder->totals.dead_tallies.durations[DURATION_request].bucket[3] = 17;
 	old.minder->totals.dead_tallies.durations[DURATION_app].classes[2] = 18;
 	old.minder->totals.dead_tallies.durations[DURATION_ttfb].sum_us = 19;
+	old.minder->totals.dead_tallies.sizes[SIZE_request].classes[1] = 20;
+	old.minder->totals.dead_tallies.sizes[SIZE_response].sum = 21;
 	crashes_restore(&old.minder->crashes, crash);
 	json_decref(crash);
 	make_listener(&old.listeners.v[0]);

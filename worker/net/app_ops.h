@@ -8,13 +8,23 @@
 
 struct req;
 
+/* Where an exception left the application. */
+enum app_stage { APP_CALL, APP_ITERATE, APP_CLOSE, APP_STAGES };
+
 /* Counted by application threads, folded into the shared segment by the I/O thread (the
  * segment's only writer). They only grow. */
 struct app_counts {
-	_Atomic uint64_t errors;        /* exceptions that left the application */
-	_Atomic uint64_t hooks_run;     /* post hooks called */
-	_Atomic uint64_t hook_errors;   /* exceptions that left one */
-	_Atomic uint64_t late_accounts; /* shoal.account changed after the head */
+	_Atomic uint64_t errors[APP_STAGES]; /* exceptions that left the application */
+	_Atomic uint64_t hooks_run;          /* post hooks called */
+	_Atomic uint64_t hook_errors;        /* exceptions that left one */
+	_Atomic uint64_t late_accounts;      /* shoal.account changed after the head */
+};
+
+/* How application threads spent their time, all together, up to now. */
+struct app_times {
+	uint64_t busy_ns, idle_ns;
+	uint64_t gil_wait_ns; /* part of busy_ns */
+	unsigned threads;
 };
 
 /*
@@ -48,4 +58,6 @@ struct app_ops {
 	 * return when their current request does. */
 	void (*stop)(void);
 	struct app_counts *counts; /* NULL: none are kept */
+	/* At each tick; NULL: nobody knows. now_ns: CLOCK_MONOTONIC. */
+	void (*times)(uint64_t now_ns, struct app_times *out);
 };

@@ -144,6 +144,7 @@ conn_accept(struct listener *l, int fd, const struct addr *peer, bool own)
 			free(c);
 			return;
 		}
+		c->accepted_ns = net_now(net);
 	} else {
 		plain_init(&c->t, fd);
 	}

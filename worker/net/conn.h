@@ -34,6 +34,7 @@ struct conn {
 	bool input_done;                      /* the current message is complete */
 	bool paused;                          /* not reading: body memory is full */
 	uint64_t paused_ns;                   /* since when */
+	uint64_t accepted_ns;                 /* with TLS: when the handshake began */
 	bool unsent_limited;                  /* TCP_NOTSENT_LOWAT is set */
 	bool parsing;                         /* inside conn_parse() */
 	bool own;                             /* the server is the client */

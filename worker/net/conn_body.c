@@ -50,6 +50,7 @@ message_complete(struct conn *c, const char *rest, size_t n)
 	struct req *r = c->req;
 
 	c->input_done = true;
+	r->read_ns = net_now(c->net);
 	c->paused = false;
 	if (c->timer.kind == TIMER_BODY)
 		timer_clear(&c->timer);

@@ -47,6 +47,8 @@ conn_handshake(struct conn *c)
 		return;
 	}
 	stat_add(net->seg, STAT_tls_handshakes, 1);
+	/* Read anew: the last step of it takes much of a turn. */
+	seg_count_duration(net->seg, DURATION_tls, net_read_clock(net) - c->accepted_ns);
 	if (tls_resumed(&c->t))
 		stat_add(net->seg, STAT_tls_resumed, 1);
 	c->wire_in_seen = c->t.wire_in;

@@ -115,6 +115,22 @@ settle(struct conn *c, struct sent_span *s)
 		settle_req(s->r, acked);
 }
 
+/* The number may come before the application has got round to waiting for it. */
+static bool
+will_be_awaited(const struct sent_span *s)
+{
+	return is_awaited(s) || (s->r != NULL && (s->r->finish_flags & REQ_WANTS_ACK));
+}
+
+/* Only where somebody waits: for others the kernel is not asked until much later. */
+static void
+count_delivery(struct conn *c, const struct sent_span *s)
+{
+	if (s->end <= c->delivery.acked && will_be_awaited(s))
+		seg_count_duration(
+		    c->net->seg, DURATION_delivery, net_now(c->net) - s->start_ns);
+}
+
 static void
 settle_first(struct conn *c, unsigned n)
 {
@@ -124,6 +140,7 @@ settle_first(struct conn *c, unsigned n)
 		return;
 	for (unsigned i = 0; i < n; i++) {
 		d->waits -= is_awaited(&d->spans[i]);
+		count_delivery(c, &d->spans[i]);
 		settle(c, &d->spans[i]);
 	}
 	d->n -= (uint8_t)n;
@@ -184,6 +201,7 @@ span_make(const struct conn *c, struct req *r)
 	    .tls = atomic_load_explicit(&r->counts.out_tls, memory_order_relaxed),
 	    .billed = bills(c->net),
 	    .r = r,
+	    .start_ns = r->start_ns,
 	};
 
 	if (s.billed)

@@ -17,7 +17,8 @@ struct sent_span {
 	struct req *r; /* borrowed; NULL: the request is gone */
 	char *line;    /* owned: its access-log record, waiting for the number */
 	size_t line_n;
-	uint32_t row; /* held: the account's, told what was not delivered */
+	uint64_t start_ns; /* of its request */
+	uint32_t row;      /* held: the account's, told what was not delivered */
 	bool billed;
 };
 

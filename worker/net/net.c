@@ -108,9 +108,12 @@ static void
 measure_lag(struct net *net)
 {
 	const uint64_t now = net->now_ns;
+	uint64_t late = 0;
 
 	if (now > net->tick_due_ns)
-		net->lag_ns = MAX(net->lag_ns, now - net->tick_due_ns);
+		late = now - net->tick_due_ns;
+	net->lag_ns = MAX(net->lag_ns, late);
+	seg_count_duration(net->seg, DURATION_loop_lag, late);
 	net->tick_due_ns += TICK_NS;
 	if (net->tick_due_ns < now)
 		net->tick_due_ns = now + TICK_NS;
@@ -133,19 +136,45 @@ count_queued(const struct net *net)
 }
 
 static void
+publish_errors(struct seg *seg, const struct app_counts *app)
+{
+	const uint64_t call = app->errors[APP_CALL], iterate = app->errors[APP_ITERATE],
+		       close = app->errors[APP_CLOSE];
+
+	stat_set(seg, STAT_app_errors, call + iterate + close);
+	stat_set(seg, STAT_call_errors, call);
+	stat_set(seg, STAT_iterate_errors, iterate);
+	stat_set(seg, STAT_close_errors, close);
+}
+
+static void
+publish_times(struct net *net)
+{
+	struct app_times t;
+
+	net->ops->times(net_now(net), &t);
+	stat_set(net->seg, STAT_threads, t.threads);
+	stat_set(net->seg, STAT_busy_us, t.busy_ns / 1000);
+	stat_set(net->seg, STAT_idle_us, t.idle_ns / 1000);
+	stat_set(net->seg, STAT_gil_wait_us, t.gil_wait_ns / 1000);
+}
+
+static void
 publish_gauges(struct net *net)
 {
 	const struct app_counts *app = net->ops->counts;
 	struct seg *seg = net->seg;
 
-	atomic_store_explicit(&net->seg->heartbeat_ns, net->now_ns, memory_order_relaxed);
+	atomic_store_explicit(&net->seg->heartbeat_ns, net_now(net), memory_order_relaxed);
 	stat_set(seg, STAT_access_log_dropped, logw_dropped(LOGW_ACCESS));
 	stat_set(seg, STAT_error_log_dropped, logw_dropped(LOGW_ERROR));
 	stat_set(seg, STAT_in_flight, net->n_reqs);
 	stat_set(seg, STAT_queued, count_queued(net));
+	if (net->ops->times != NULL)
+		publish_times(net);
 	if (app == NULL)
 		return;
-	stat_set(seg, STAT_app_errors, app->errors);
+	publish_errors(seg, app);
 	stat_set(seg, STAT_hooks_run, app->hooks_run);
 	stat_set(seg, STAT_hook_errors, app->hook_errors);
 	stat_set(seg, STAT_late_accounts, app->late_accounts);
@@ -345,4 +374,6 @@ net_run(struct net *net)
 		atomic_store_explicit(&net->io_state, IO_RUNNING, memory_order_relaxed);
 		req_drain_signals(net);
 	}
+	/* What came since the last tick. */
+	publish_gauges(net);
 }

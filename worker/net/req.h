@@ -43,6 +43,7 @@ enum {
 	REQ_ABORT = 0x01,     /* cut the connection: the answer is not whole (http.md 40) */
 	REQ_CLOSE = 0x02,     /* whole, but the connection ends after it */
 	REQ_NEEDS_END = 0x04, /* hooks are waiting: call end() when the outcome is final */
+	REQ_WANTS_ACK = 0x08, /* and some of them for the acknowledgement */
 };
 
 /* Wire counts of one request. The I/O thread writes, application threads may read at any
@@ -95,6 +96,7 @@ struct req {
 	_Atomic bool answering; /* the final head is in the output: interim ones are over */
 	_Atomic bool continued; /* the application wrote its own 100 Continue */
 	uint64_t app_ns;        /* time inside the application */
+	uint64_t queue_ns;      /* until a thread took it, once `taken` */
 	_Atomic uint64_t deadline_ns; /* CLOCK_MONOTONIC; 0: as --timeout; or REQ_NEVER */
 
 	/* Set by the I/O thread, readable by everybody */
@@ -121,6 +123,8 @@ struct req {
 	bool finished;                      /* SIG_FINISH seen */
 	bool with_app;                      /* start() was called and req_done() not yet */
 	bool app_started;                   /* start() was called */
+	uint64_t ready_ns;                  /* at that moment: CLOCK_MONOTONIC */
+	uint64_t read_ns; /* CLOCK_MONOTONIC at its last byte; 0: it has not come */
 	bool end_called;
 	bool head_whole;       /* it was understood to its end */
 	bool taken_over;       /* the server answers: the application's output is dropped */

@@ -120,13 +120,33 @@ static void
 count_durations(const struct req *r)
 {
 	struct seg *seg = r->net->seg;
-	uint64_t first = atomic_load_explicit(&r->first_out_ns, memory_order_relaxed);
+	const uint64_t first = atomic_load_explicit(&r->first_out_ns, memory_order_relaxed);
+	const uint64_t end = atomic_load_explicit(&r->end_ns, memory_order_relaxed);
+	const uint64_t took = end - r->start_ns;
+	struct seg_place at = seg_find_place(took);
 
-	seg_count_duration(seg, DURATION_request, r->end_ns - r->start_ns);
-	if (r->app_started)
-		seg_count_duration(seg, DURATION_app, r->app_ns);
-	if (first != 0)
-		seg_count_duration(seg, DURATION_ttfb, first - r->start_ns);
+	seg_count_at(seg, DURATION_request, at, took);
+	if (first != 0) {
+		/* The first byte of most answers goes along with the last. */
+		if (first != end)
+			at = seg_find_place(first - r->start_ns);
+		seg_count_at(seg, DURATION_ttfb, at, first - r->start_ns);
+	}
+	if (r->read_ns != 0)
+		seg_count_duration(seg, DURATION_read, r->read_ns - r->start_ns);
+	if (!r->app_started)
+		return;
+	seg_count_duration(seg, DURATION_app, r->app_ns);
+	if (atomic_load_explicit(&r->taken, memory_order_relaxed))
+		seg_count_duration(seg, DURATION_queue, r->queue_ns);
+}
+
+static void
+count_sizes(struct seg *seg, const struct req_counts *n)
+{
+	seg_count_size(seg, SIZE_request, n->in_head + n->in_body + n->in_framing);
+	seg_count_size(
+	    seg, SIZE_response, n->out[OUT_HEAD] + n->out[OUT_BODY] + n->out[OUT_FRAMING]);
 }
 
 static void
@@ -142,6 +162,7 @@ count_response(struct req *r)
 
 	stat_add(seg, STAT_requests, 1);
 	count_durations(r);
+	count_sizes(seg, n);
 	routes_count(r);
 	if (r->status >= 100 && r->status < 600) {
 		stat_add(seg, by_class[r->status / 100], 1);
@@ -214,6 +235,7 @@ req_start(struct req *r)
 
 	r->with_app = true;
 	r->app_started = true;
+	r->ready_ns = net_now(net);
 	net->with_app++;
 	net->started_some = true;
 	stat_add(net->seg, STAT_app_started, 1);

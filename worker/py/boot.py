@@ -328,6 +328,11 @@ def add_metrics(source, limit, make, after_fork):
     os.register_at_fork(after_in_child=after_fork)
 
 
+def watch_collector(ran, after_fork):
+    gc.callbacks.append(ran)
+    os.register_at_fork(after_in_child=after_fork)
+
+
 def make_socket(fd):
     return socket.socket(fileno=fd)
 

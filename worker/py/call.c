@@ -55,6 +55,7 @@ call_init(struct call *c, struct app_thread *t, struct req *r)
 	c->req = r;
 	c->thread = t;
 	c->since_ns = t->now_ns;
+	r->queue_ns = t->now_ns - MIN(r->ready_ns, t->now_ns);
 	if (t->green)
 		c->greenlet = green_starting();
 	c->head_request = method.n == 4 && memcmp(method.p, "HEAD", 4) == 0;
@@ -154,10 +155,16 @@ was_interrupted(const struct call *c)
 	       atomic_load(&c->req->aborted);
 }
 
+static void
+count_error(enum app_stage stage)
+{
+	atomic_fetch_add_explicit(&app_counts.errors[stage], 1, memory_order_relaxed);
+}
+
 /* An exception left the application. A client that went away while its body was read is
  * its own explanation. */
 static void
-fail(struct call *c)
+fail(struct call *c, enum app_stage stage)
 {
 	PyObject *traceback = NULL;
 
@@ -169,11 +176,18 @@ fail(struct call *c)
 	if (c->input_broken && PyErr_ExceptionMatches(PyExc_OSError)) {
 		PyErr_Clear();
 	} else {
-		atomic_fetch_add_explicit(&app_counts.errors, 1, memory_order_relaxed);
+		count_error(stage);
 		traceback = errors_log_and_keep("application failed", c->req);
 	}
 	response_fail(c, traceback);
 	Py_XDECREF(traceback);
+}
+
+static void
+fail_to_close(struct call *c)
+{
+	count_error(APP_CLOSE);
+	errors_log_pending("close() of the response failed", c->req);
 }
 
 static void
@@ -187,7 +201,7 @@ close_result(struct call *c)
 	close = PyObject_GetAttr(c->result, c->thread->st->keys[KEY_close]);
 	if (close == NULL) {
 		if (!PyErr_ExceptionMatches(PyExc_AttributeError))
-			errors_log_pending("close() of the response failed", c->req);
+			fail_to_close(c);
 		PyErr_Clear();
 		return;
 	}
@@ -199,7 +213,7 @@ close_result(struct call *c)
 	if (done == NULL && was_interrupted(c))
 		PyErr_Clear();
 	else if (done == NULL)
-		errors_log_pending("close() of the response failed", c->req);
+		fail_to_close(c);
 	Py_XDECREF(done);
 }
 
@@ -209,14 +223,16 @@ static void
 finish_call(struct call *c)
 {
 	struct req *r = c->req;
+	bool delivered;
 
 	close_result(c);
 	leave_context(c);
 	stop_clock(c);
-	if (UNLIKELY(hooks_pending(c, HOOKS_POST) || hooks_pending(c, HOOKS_DELIVERED) ||
-		     transfer_is_held(c))) {
+	delivered = hooks_pending(c, HOOKS_DELIVERED);
+	if (UNLIKELY(delivered || hooks_pending(c, HOOKS_POST) || transfer_is_held(c))) {
 		c->ending = true;
-		req_finish(r, c->finish_flags | REQ_NEEDS_END);
+		req_finish(
+		    r, c->finish_flags | REQ_NEEDS_END | (delivered ? REQ_WANTS_ACK : 0));
 		return;
 	}
 	call_detach(c);
@@ -237,13 +253,13 @@ run_response(struct call *c)
 		stop_clock(c);
 		return;
 	case RESPONSE_FAILED:
-		fail(c);
+		fail(c, APP_ITERATE);
 		break;
 	case RESPONSE_GONE:
 		break;
 	case RESPONSE_DONE:
 		if (response_finish(c) < 0)
-			fail(c);
+			fail(c, APP_ITERATE);
 		break;
 	}
 	finish_call(c);
@@ -303,7 +319,7 @@ call_start(struct app_thread *t, struct req *r)
 		return;
 	}
 	leave_app(c);
-	fail(c);
+	fail(c, APP_CALL);
 	finish_call(c);
 }
 
@@ -380,6 +396,8 @@ sleep_for(struct face *face, enum call_wait what)
 	atomic_store(&c->waiter, s);
 	call_ask(c, what);
 	rc = sleeper_sleep(s, NULL);
+	if (t != NULL)
+		times_got_gil(t, s->rose_ns);
 	if (face->call != NULL)
 		atomic_store(&c->waiter, NULL);
 	return rc;

@@ -182,6 +182,7 @@ const struct app_ops executor_ops = {
     .flush = on_flush,
     .stop = on_stop,
     .counts = &app_counts,
+    .times = times_read,
 };
 
 /* ---- Application threads ---- */
@@ -315,7 +316,7 @@ thread_run(struct app_thread *t)
 	current = t;
 	t->ident = PyThread_get_thread_ident();
 	atomic_fetch_add(&executor.awake, 1);
-	t->now_ns = executor_clock_ns();
+	times_start(t);
 	for (;;) {
 		lend_drop_returned();
 		if (atomic_load_explicit(&t->inbox, memory_order_relaxed) != NULL)
@@ -328,12 +329,14 @@ thread_run(struct app_thread *t)
 		if (executor_all_done())
 			break;
 		atomic_fetch_sub(&executor.awake, 1);
+		times_lie_down(t);
 		failed = sleeper_sleep(&t->sleeper, &idle) < 0;
 		atomic_fetch_add(&executor.awake, 1);
 		atomic_store(&executor.helper, false); /* a signal may have been quicker */
 		if (failed)
 			errors_log_pending("signal handler failed", NULL);
 		t->now_ns = executor_clock_ns();
+		times_rise(t);
 	}
 	atomic_fetch_sub(&executor.awake, 1);
 	current = NULL;
@@ -404,6 +407,7 @@ green_thread_run(struct app_thread *t)
 {
 	current = t;
 	t->ident = PyThread_get_thread_ident();
+	times_start(t);
 	green_run();
 	current = NULL;
 	return 0;

@@ -4,6 +4,7 @@
 
 #include "worker/py/sleeper.h"
 #include "worker/py/state.h"
+#include "worker/py/times.h"
 
 #include "worker/net/app_ops.h"
 #include "worker/net/req.h"
@@ -22,6 +23,7 @@ struct app_thread {
 	uint32_t index;
 	struct state *st; /* borrowed */
 	struct sleeper sleeper;
+	struct times times;
 	_Atomic(struct req *)
 	    inbox;               /* resumed here: pushed by the I/O thread, newest first */
 	struct names *names;     /* owned: header name and value objects */

@@ -73,6 +73,8 @@ static void
 run_list(struct call *c, PyObject *list)
 {
 	PyObject *it = PyObject_GetIter(list), *hook;
+	struct app_thread *t = c->thread;
+	uint64_t began = executor_clock_ns();
 
 	while (it != NULL && (hook = PyIter_Next(it)) != NULL) {
 		atomic_fetch_add_explicit(&app_counts.hooks_run, 1, memory_order_relaxed);
@@ -82,6 +84,10 @@ run_list(struct call *c, PyObject *list)
 			errors_log_pending("post hook failed", c->req);
 		}
 		Py_DECREF(hook);
+		t->now_ns = executor_clock_ns();
+		seg_count_duration(
+		    t->st->worker->seg, DURATION_posthook, t->now_ns - began);
+		began = t->now_ns;
 	}
 	Py_XDECREF(it);
 	if (PyErr_Occurred())

@@ -47,14 +47,20 @@ static int64_t
 read_some(struct call *c, char *dst, size_t n)
 {
 	struct req *r = c->req;
+	uint64_t asked = 0;
+	bool contested;
 	int64_t got;
 
 	/* Only the request's own thread may do without the GIL: the request cannot end
 	 * meanwhile. */
 	if (n < READ_WITHOUT_GIL || app_thread_current() != c->thread)
 		return req_body_read(r, dst, n);
+	contested = times_is_contested();
 	Py_BEGIN_ALLOW_THREADS got = req_body_read(r, dst, n);
-	Py_END_ALLOW_THREADS return got;
+	if (contested)
+		asked = executor_clock_ns();
+	Py_END_ALLOW_THREADS times_got_gil(c->thread, asked);
+	return got;
 }
 
 /* At least one byte into dst unless the body is over; waits. > 0 bytes, 0 the end, -1

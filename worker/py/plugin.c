@@ -9,6 +9,7 @@
 #include "worker/py/face.h"
 #include "worker/py/files.h"
 #include "worker/py/filewrapper.h"
+#include "worker/py/gc.h"
 #include "worker/py/gunicorn.h"
 #include "worker/py/input.h"
 #include "worker/py/interp.h"
@@ -63,6 +64,14 @@ fail_with_err(struct worker *w, const struct err *e)
 	worker_fail(w, str_of(e->text));
 }
 
+/* What is counted with the GIL; until shortly before the segment is closed. */
+static void
+count_in(struct seg *s)
+{
+	metrics_attach(&s->metrics);
+	gc_count_in(s);
+}
+
 /* Loads the application; a mold goes on from here as each of its workers. */
 static int
 load(struct state *st)
@@ -77,7 +86,7 @@ load(struct state *st)
 	if (mold && (mold_run(st) < 0 || environ_prepare(st) < 0))
 		return -1;
 	if (mold)
-		metrics_attach(&st->worker->seg->metrics);
+		count_in(st->worker->seg);
 	return gunicorn_start(st, mold);
 }
 
@@ -91,7 +100,7 @@ run_worker(struct state *st, struct worker *w)
 	st->worker = w;
 	st->conf = &w->heritage.conf;
 	if (w->seg != NULL)
-		metrics_attach(&w->seg->metrics);
+		count_in(w->seg);
 	st->eventlet =
 	    st->conf->compat != NULL && strcmp(st->conf->compat, "eventlet") == 0;
 	if (load(st) < 0 || (st->conf->reload && files_start(st) < 0))
@@ -102,6 +111,7 @@ run_worker(struct state *st, struct worker *w)
 		fail_with_err(w, &e);
 	gunicorn_end(st); /* while there are logs and a configuration */
 	metrics_detach();
+	gc_count_in(NULL);
 	worker_finish(w);
 	ended = state_call_boot(st, "end", "()");
 	if (ended == NULL)
@@ -190,7 +200,8 @@ on_module_exec(PyObject *module)
 	st->pool_thread = PyObject_GetAttrString(module, "pool_thread");
 	st->send_files = PyObject_GetAttrString(module, "send_files");
 	if (st->set_idle == NULL || st->pool_thread == NULL || st->send_files == NULL ||
-	    load_boot(st) < 0 || metrics_add_module(st, module) < 0)
+	    load_boot(st) < 0 || metrics_add_module(st, module) < 0 ||
+	    gc_watch(st, module) < 0)
 		return -1;
 	the_state = st;
 	return 0;

@@ -6,6 +6,7 @@
 #include "worker/py/sleeper.h"
 
 #include "worker/net/req.h"
+#include "worker/py/executor.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -65,6 +66,7 @@ sleep_once(struct sleeper *s, const struct sleeper_idle *idle)
 int
 sleeper_sleep(struct sleeper *s, const struct sleeper_idle *idle)
 {
+	const bool contested = times_is_contested();
 	bool interrupted;
 
 	req_app_idle();
@@ -74,6 +76,7 @@ sleeper_sleep(struct sleeper *s, const struct sleeper_idle *idle)
 	}
 	while (!interrupted && idle != NULL && !idle->rise(idle->arg))
 		;
+	s->rose_ns = contested ? executor_clock_ns() : 0;
 	Py_END_ALLOW_THREADS return interrupted ? PyErr_CheckSignals() : 0;
 }
 

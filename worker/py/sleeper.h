@@ -17,6 +17,8 @@ enum sleeper_state {
 struct sleeper {
 	int efd; /* owned eventfd; -1: a futex does, signals do not interrupt it */
 	_Atomic int state; /* enum sleeper_state */
+	uint64_t rose_ns;  /* the last sleeper_sleep() wanted the GIL back since then
+			      (CLOCK_MONOTONIC); 0: nobody else could have had it */
 };
 
 NODISCARD int sleeper_open(struct sleeper *s);
