@@ -2,12 +2,13 @@
 #include "master/meter.h"
 
 #include "master/books.h"
+#include "master/clock.h"
 #include "master/gate.h"
 #include "master/master.h"
 #include "master/mold.h"
 
-#include <time.h>
-
+#define FRESH_MS 500  /* younger figures are good enough */
+#define READS_MAX 256 /* of workers in one look: some milliseconds */
 #define CLOSER_EVERY_MS 5000
 #define SHARE 50 /* a closer look is followed by a rest of so many times its length */
 
@@ -100,36 +101,56 @@ meter_tick(struct meter *t, const struct master *m, int64_t now_ms)
 	t->not_before_us = began_us + (clock_us() - began_us) * SHARE;
 }
 
+static bool
+look(struct usage *u, pid_t pid, int64_t now_ms)
+{
+	if (pid <= 0 || (u->read_ms != 0 && now_ms - u->read_ms < FRESH_MS))
+		return false;
+	usage_look(u, pid, now_ms);
+	return true;
+}
+
 void
 meter_look(struct meter *t, const struct master *m)
 {
+	unsigned n_read = 0;
+	int64_t now_ms = clock_ms();
+
+	if (t->round == 0)
+		t->round++; /* that of a process nobody looked at */
 	find_helpers(t, m);
 	for (size_t i = 0; i < METER_ROLES; i++)
-		if (t->roles[i].pid > 0)
-			usage_look(&t->roles[i].now, t->roles[i].pid);
+		(void)look(&t->roles[i].now, t->roles[i].pid, now_ms);
 	for (struct mold *mold = m->fleet.molds; mold != NULL; mold = mold->next)
-		if (mold->pid > 0)
-			usage_look(&mold->usage, mold->pid);
-	for (struct proc *p = m->fleet.procs; p != NULL; p = p->next)
-		if (p->pid > 0 && !p->reaped)
-			usage_look(&p->usage, p->pid);
+		(void)look(&mold->usage, mold->pid, now_ms);
+	for (struct proc *p = m->fleet.procs; p != NULL; p = p->next) {
+		if (p->usage.round == t->round)
+			continue;
+		if (n_read == READS_MAX)
+			return; /* the next look goes on behind */
+		n_read += look(&p->usage, p->reaped ? 0 : p->pid, now_ms);
+		p->usage.round = t->round;
+	}
+	t->round++;
 }
 
 void
 meter_on_dying(struct meter *t, const struct master *m, pid_t pid)
 {
+	int64_t now_ms = clock_ms();
+
 	/* The place it worked at takes what is in p->usage when it is reaped. */
 	for (struct proc *p = m->fleet.procs; p != NULL; p = p->next)
 		if (p->pid == pid)
-			usage_look(&p->usage, pid);
+			usage_look(&p->usage, pid, now_ms);
 	for (struct mold *mold = m->fleet.molds; mold != NULL; mold = mold->next)
 		if (mold->pid == pid) {
-			usage_look(&mold->usage, pid);
+			usage_look(&mold->usage, pid, now_ms);
 			retire(t, METER_MOLD, &mold->usage);
 		}
 	for (size_t i = 0; i < METER_ROLES; i++)
 		if (t->roles[i].pid == pid) {
-			usage_look(&t->roles[i].now, pid);
+			usage_look(&t->roles[i].now, pid, now_ms);
 			set_pid(t, (enum meter_role)i, 0);
 		}
 }

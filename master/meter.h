@@ -21,13 +21,15 @@ struct meter {
 		uint64_t user_ticks, system_ticks; /* of those that ended */
 	} roles[METER_ROLES];
 	int64_t not_before_us; /* the next closer look */
+	unsigned round;        /* usage.round of the processes that were looked at in it */
 };
 
 /* Five times a second. */
 void meter_tick(struct meter *t, const struct master *m, int64_t now_ms);
 /* A child ended and was not waited for yet: its processor time can still be read. */
 void meter_on_dying(struct meter *t, const struct master *m, pid_t pid);
-/* The cheap figures of all processes, as of now. */
+/* The cheap figures of all processes, as of now; of more than some hundred workers, those
+ * that were not looked at for longest. */
 void meter_look(struct meter *t, const struct master *m);
 /* [{"role","worker","rss_bytes",...}], one row for each role and each place that has a
  * worker; of the processes at a place the sum. Unknown: null. */

@@ -86,31 +86,6 @@ procfs_number(struct str text, const char *key)
 	return find_line(&text, key) ? take_number(&text) : -1;
 }
 
-double
-procfs_parse_stat(struct str text, long ticks_per_s, int *threads)
-{
-	int64_t user = -1, system = -1;
-
-	*threads = -1;
-	/* The name is in parentheses and may hold some; the last one ends it. */
-	for (struct str rest = text; skip_to(&rest, ')');)
-		text = rest;
-	skip_blanks(&text);
-	/* Fields 3 to 20 of proc(5). */
-	for (int field = 3; field <= 20; field++) {
-		if (field == 14)
-			user = take_number(&text);
-		else if (field == 15)
-			system = take_number(&text);
-		else if (field == 20)
-			*threads = (int)take_number(&text);
-		if (field < 20 && !skip_to(&text, ' '))
-			return -1;
-	}
-	return user >= 0 && system >= 0 ? (double)(user + system) / (double)ticks_per_s
-					: -1;
-}
-
 /* "  eth0: RECEIVED packets errs drop fifo frame compressed multicast SENT ...". */
 struct procfs_nic
 procfs_parse_nic(struct str text)
@@ -143,6 +118,7 @@ procfs_parse_usage(struct str text, struct procfs_stat *to)
 {
 	int64_t v[25]; /* fields of proc(5) by their number */
 
+	/* The name is in parentheses and may hold some; the last one ends it. */
 	for (struct str rest = text; skip_to(&rest, ')');)
 		text = rest;
 	skip_blanks(&text);
@@ -154,8 +130,13 @@ procfs_parse_usage(struct str text, struct procfs_stat *to)
 			return false;
 	}
 	*to = (struct procfs_stat){
-	    (uint64_t)v[14], (uint64_t)v[15], v[23], v[24] * sysconf(_SC_PAGESIZE)};
-	return v[14] >= 0 && v[15] >= 0 && v[23] >= 0 && v[24] >= 0;
+	    .user_ticks = (uint64_t)v[14],
+	    .system_ticks = (uint64_t)v[15],
+	    .vsz_bytes = v[23],
+	    .rss_bytes = v[24] * sysconf(_SC_PAGESIZE),
+	    .threads = (int)v[20],
+	};
+	return v[14] >= 0 && v[15] >= 0 && v[20] >= 0 && v[23] >= 0 && v[24] >= 0;
 }
 
 bool
@@ -238,23 +219,12 @@ procfs_stat(pid_t pid, struct procfs_stat *to)
 	return procfs_parse_usage(read_of(pid, "stat", buf), to);
 }
 
-double
-procfs_cpu_s(pid_t pid)
-{
-	char buf[FILE_MAX];
-	int threads;
-
-	return procfs_parse_stat(read_of(pid, "stat", buf), sysconf(_SC_CLK_TCK), &threads);
-}
-
 int
 procfs_threads(pid_t pid)
 {
-	char buf[FILE_MAX];
-	int threads;
+	struct procfs_stat now;
 
-	(void)procfs_parse_stat(read_of(pid, "stat", buf), 1, &threads);
-	return threads;
+	return procfs_stat(pid, &now) ? now.threads : -1;
 }
 
 int

@@ -7,8 +7,7 @@
 #include <sys/types.h>
 
 /* All: -1 when it cannot be told. */
-int64_t procfs_rss(pid_t pid);  /* bytes, from statm: cheap */
-double procfs_cpu_s(pid_t pid); /* user and system, of the process alone */
+int64_t procfs_rss(pid_t pid); /* bytes, from statm: cheap */
 int procfs_threads(pid_t pid);
 /* When it began, in clock ticks since boot: with the pid it names one process for ever. */
 int64_t procfs_start_ticks(pid_t pid);
@@ -29,6 +28,7 @@ struct procfs_stat {
 	uint64_t user_ticks,
 	    system_ticks; /* also of one that ended and was not waited for */
 	int64_t vsz_bytes, rss_bytes;
+	int threads;
 };
 NODISCARD bool procfs_stat(pid_t pid, struct procfs_stat *to);
 
@@ -43,7 +43,6 @@ NODISCARD bool procfs_memory(pid_t pid, struct procfs_memory *to);
 int64_t procfs_number(struct str text, const char *key);
 bool procfs_parse_usage(struct str stat, struct procfs_stat *to);
 bool procfs_parse_memory(struct str smaps_rollup, struct procfs_memory *to);
-double procfs_parse_stat(struct str text, long ticks_per_s, int *threads);
 struct procfs_nic procfs_parse_nic(struct str text);
 bool procfs_parse_catches(struct str status, int sig);
 /* The cgroup v2 line of /proc/PID/cgroup; length 0: none. */

@@ -4,10 +4,11 @@
 #include "master/procfs.h"
 
 void
-usage_look(struct usage *u, pid_t pid)
+usage_look(struct usage *u, pid_t pid, int64_t now_ms)
 {
 	struct procfs_stat now;
 
+	u->read_ms = now_ms;
 	if (!procfs_stat(pid, &now)) {
 		u->rss_bytes = u->vsz_bytes = 0;
 		return;

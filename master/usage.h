@@ -11,6 +11,8 @@ struct usage {
 	uint64_t user_ticks,
 	    system_ticks; /* of the process alone; never less than before */
 	int64_t rss_bytes, vsz_bytes;
+	int64_t read_ms; /* of these, monotonic; 0: never */
+	unsigned round;  /* the meter's */
 	/* Below: of usage_look_closer(). */
 	int64_t pss_bytes, uss_bytes; /* shared pages divided by their users; own pages */
 	int64_t fds, max_fds;
@@ -18,7 +20,7 @@ struct usage {
 };
 
 /* Some 10 us. What cannot be read stays, memory is not known then. */
-void usage_look(struct usage *u, pid_t pid);
+void usage_look(struct usage *u, pid_t pid, int64_t now_ms);
 /* Walks the page tables (memory that cannot be read is not known) and counts descriptors.
  */
 void usage_look_closer(struct usage *u, pid_t pid, int64_t now_ms);

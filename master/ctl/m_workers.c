@@ -126,18 +126,38 @@ get_errors_5xx(const struct row *r)
 	return get_count(r, STAT_responses_5xx);
 }
 
+/* What a process uses, as the meter last saw it. */
+static json_t *
+known(int64_t bytes)
+{
+	return bytes > 0 ? json_integer(bytes) : json_null();
+}
+
 static json_t *
 get_rss(const struct row *r)
 {
-	return r->p && r->p->pid > 0 ? integer_or_null(procfs_rss(r->p->pid)) : json_null();
+	return known(r->p ? r->p->usage.rss_bytes : 0);
+}
+
+static json_t *
+get_pss(const struct row *r)
+{
+	return known(r->p ? r->p->usage.pss_bytes : 0);
+}
+
+static json_t *
+get_uss(const struct row *r)
+{
+	return known(r->p ? r->p->usage.uss_bytes : 0);
 }
 
 static json_t *
 get_cpu(const struct row *r)
 {
-	double s = r->p && r->p->pid > 0 ? procfs_cpu_s(r->p->pid) : -1;
-
-	return s >= 0 ? json_real(s) : json_null();
+	if (r->p == NULL || r->p->pid <= 0)
+		return json_null();
+	return json_real((double)(r->p->usage.user_ticks + r->p->usage.system_ticks) /
+			 (double)sysconf(_SC_CLK_TCK));
 }
 
 static json_t *
@@ -165,21 +185,6 @@ static json_t *
 get_heartbeat_age(const struct row *r)
 {
 	return facts_heartbeat_age(r->p);
-}
-
-/* As the meter last saw it. */
-static json_t *
-get_pss(const struct row *r)
-{
-	return r->p && r->p->usage.pss_bytes ? json_integer(r->p->usage.pss_bytes)
-					     : json_null();
-}
-
-static json_t *
-get_uss(const struct row *r)
-{
-	return r->p && r->p->usage.uss_bytes ? json_integer(r->p->usage.uss_bytes)
-					     : json_null();
 }
 
 static const struct {
@@ -259,6 +264,7 @@ look(struct master *m)
 	struct totals_snapshot s;
 
 	minder_take(m->minder, &s);
+	meter_look(&m->minder->meter, m);
 }
 
 int

@@ -15,30 +15,6 @@ test_stat(void **state)
 {
 	static const struct {
 		struct str text;
-		double cpu_s;
-		int threads;
-	} cases[] = {
-	    {STR("9 (a) R 1 1 1 0 -1 4 1 0 0 0 250 50 7 7 20 0 3 0 99 1"), 3, 3},
-	    {STR("9 (a) b) R) R 1 1 1 0 -1 4 1 0 0 0 100 0 7 7 20 0 1 0 99 1"), 1, 1},
-	    {STR("9 (a) R 1 1 1 0 -1 4 1 0 0 0 250"), -1, -1},
-	    {STR(""), -1, -1},
-	};
-
-	(void)state;
-	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
-		int threads;
-		double cpu = procfs_parse_stat(cases[i].text, 100, &threads);
-
-		assert_true(cpu == cases[i].cpu_s);
-		assert_int_equal(threads, cases[i].threads);
-	}
-}
-
-static void
-test_usage(void **state)
-{
-	static const struct {
-		struct str text;
 		bool good;
 	} cases[] = {
 	    {STR("9 (a) b) R 1 1 1 0 -1 4 1 0 0 0 250 50 7 7 20 0 3 0 99 8192 2 18446744073"
@@ -59,6 +35,7 @@ test_usage(void **state)
 		assert_int_equal(got.user_ticks, 250);
 		assert_int_equal(got.system_ticks, 50);
 		assert_int_equal(got.vsz_bytes, 8192);
+		assert_int_equal(got.threads, 3);
 		assert_int_equal(got.rss_bytes, 2 * sysconf(_SC_PAGESIZE));
 	}
 	assert_true(procfs_parse_memory(
@@ -142,7 +119,6 @@ test_own_process(void **state)
 	assert_true(procfs_stat(me, &stat) && stat.vsz_bytes >= stat.rss_bytes);
 	assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
 	assert_int_equal(procfs_max_fds(me), limit.rlim_cur);
-	assert_true(procfs_cpu_s(me) >= 0);
 	assert_true(procfs_threads(me) >= 1);
 	assert_false(procfs_catches(me, SIGRTMIN + 4));
 	signal(SIGRTMIN + 4, on_signal);
@@ -152,7 +128,6 @@ test_own_process(void **state)
 	assert_int_equal(procfs_max_fds(-5), -1);
 	assert_false(procfs_stat(-5, &stat));
 	assert_false(procfs_memory(-5, &memory));
-	assert_true(procfs_cpu_s(-5) < 0);
 	assert_int_equal(procfs_threads(-5), -1);
 	assert_true(procfs_oom_kills() >= -1);
 }
@@ -162,7 +137,6 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_stat),
-	    cmocka_unit_test(test_usage),
 	    cmocka_unit_test(test_nic),
 	    cmocka_unit_test(test_lines),
 	    cmocka_unit_test(test_own_process),

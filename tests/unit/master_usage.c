@@ -30,24 +30,25 @@ test_a_life(void **state)
 		work();
 		_exit(0);
 	}
-	usage_look(&u, getpid());
+	usage_look(&u, getpid(), 76);
 	usage_look_closer(&u, getpid(), 77);
 	assert_true(u.uss_bytes > 0 && u.uss_bytes <= u.pss_bytes);
 	assert_true(u.rss_bytes > 0 && u.rss_bytes < u.vsz_bytes);
-	assert_true(u.fds >= 3 && u.max_fds >= u.fds && u.looked_ms == 77);
+	assert_true(
+	    u.fds >= 3 && u.max_fds >= u.fds && u.looked_ms == 77 && u.read_ms == 76);
 	usage_add(&sum, &u);
 	assert_int_equal(sum.rss_bytes, u.rss_bytes + 5);
 	/* Ended: what it used until then can be told, what it has is nothing. */
 	assert_int_equal(waitid(P_PID, (id_t)pid, &info, WEXITED | WNOWAIT), 0);
 	u = (struct usage){.pss_bytes = 9};
-	usage_look(&u, pid);
+	usage_look(&u, pid, 78);
 	usage_look_closer(&u, pid, 78);
 	ticks = u.user_ticks + u.system_ticks;
 	assert_true(ticks >= 3);
 	assert_true(u.rss_bytes == 0 && u.vsz_bytes == 0);
 	assert_true(u.pss_bytes == 0 && u.uss_bytes == 0 && u.fds == 0);
 	assert_int_equal(waitpid(pid, NULL, 0), pid);
-	usage_look(&u, pid);
+	usage_look(&u, pid, 78);
 	assert_int_equal(u.user_ticks + u.system_ticks, ticks);
 }
 
