@@ -59,7 +59,9 @@ announce_end(struct reload *r, const struct job *j)
 		    "job=%s generation=%u%s%s%s%s%s", j->id, r->m->fleet.gen->number,
 		    j->stage[0] ? " stage=" : "", j->stage, j->why[0] ? " reason=\"" : "",
 		    j->why, j->why[0] ? "\"" : "");
-		events_emit(&r->m->events, endings[i].type, job_to_event(j));
+		/* What changed nothing is told as job.changed. */
+		if (j->kind != JOB_CHECK)
+			events_emit(&r->m->events, endings[i].type, job_to_event(j));
 	}
 }
 

@@ -71,6 +71,7 @@ def test_reloads_by_mode_and_result(watched):
     took = after[f'{name}_sum{{mode="bluegreen"}}'] - before[f'{name}_sum{{mode="bluegreen"}}']
     assert took == pytest.approx(bluegreen["ended"] - bluegreen["started"], abs=0.001)
     moved = grown(before, after, "shoal_control_events_total")
+    assert (moved['type="reload.done"'], moved['type="reload.failed"']) == (2, 2)
     told = watched.call("events.history", limit=1000)["events"]
     for kind in ("reload.done", "reload.failed", "reload.step"):
         assert moved[f'type="{kind}"'] == sum(e["type"] == kind for e in told), kind
