@@ -73,7 +73,8 @@ accounts_save(const struct accounts *a, const struct accounts_table *const *live
 		json_decref(list);
 		return NULL;
 	}
-	memcpy(rest, a->v, a->n * sizeof(*rest));
+	if (a->n > 0)
+		memcpy(rest, a->v, a->n * sizeof(*rest));
 	for (size_t i = 0; i < n; i++) {
 		take_off_table(a, rest, live[i]);
 		take_off(&overflowed, live[i]->overflowed);
