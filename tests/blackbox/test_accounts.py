@@ -148,6 +148,21 @@ def ask_until(address, stop, got):
         got.append((len(body) == 1000, len(body)))
 
 
+def test_what_was_never_acknowledged_is_counted_by_server_and_account(accounts):
+    one = accounts("--account-key", "header:X-Tenant", app="tenants:application")
+    sock = socket.create_connection(one.server.address)
+    sock.sendall(b"GET /whole/8388608?acme HTTP/1.1\r\nHost: a\r\n\r\n")
+    sock.recv(1)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+    sock.close()  # a reset: what is under way is lost
+    one.server.allow_log("reset|Broken pipe|left")
+
+    def total():
+        return call(one.path, "stats.get", select=["totals"])["totals"]["out_undelivered"]
+
+    wait_for(lambda: total() > 0 and one.sum("out_undelivered") == total(), 10, "bytes lost")
+
+
 def test_killed_workers_lose_nothing_that_was_answered(accounts):
     """Counted is at least what clients have, and what was not known is bounded."""
     one = accounts(workers=2)

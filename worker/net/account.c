@@ -206,7 +206,8 @@ account_undelivered(struct net *net, uint32_t row, uint64_t bytes)
 {
 	uint64_t add[ACCT_COLUMNS] = {0};
 
-	stat_add(net->seg, STAT_out_undelivered, bytes);
+	if (bytes > 0)
+		stat_add(net->seg, STAT_out_undelivered, bytes);
 	if (net->accounts == NULL)
 		return;
 	add[ACCT_out_undelivered] = bytes;
