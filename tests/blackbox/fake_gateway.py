@@ -52,7 +52,7 @@ class FakeGateway:
         self.events, self.requests, self.alerts = [], [], []
         self.accounts, self.quotas, self.routes, self.busiest = [], [], [], []
         self.streams = 0  # that are open
-        self.started, self.instance = NOW, "shop"
+        self.started, self.instance, self.role = NOW, "shop", "master"
         self.frames = 0
         self.over = threading.Event()
         fake = self
@@ -90,6 +90,12 @@ class FakeGateway:
                 "version": "0.1.0", "started": self.started, "uptime_s": 10.0,
                 "workers": {"target": n, "ready": n}, "last_reload": None, "alerts": self.alerts},
             "/v1/workers": {"workers": [{**w, **more} for w in self.workers]},
+            "/v1/processes": {
+                "processes": [{"role": role, "worker": slot, "rss_bytes": 3e7, "pss_bytes": 1e7,
+                               "fds": 17}
+                              for role, slot in [(self.role, ""), *[
+                                  ("worker", w["slot"]) for w in self.workers]]],
+                "cpu": [{"role": self.role, "worker": "", "mode": "user", "seconds": 1.0}]},
             "/v1/listeners": {"listeners": [
                 {"name": "a", "backlog": 2048, "accept_queue": 3, "accept_queue_max": 9}]},
             "/v1/requests": {"requests": self.requests, "total": len(self.requests)},

@@ -6,7 +6,7 @@ import { ask, Feed } from "./feed.js";
 import { makeCharts } from "./graphs.js";
 import { chooseHeat, heat, NAMES, takeHeatmap, takeHistogram } from "./heat.js";
 import { moveInBoard, showBoard, showEvents, showFlight, showHead, showWorkers } from "./panels.js";
-import { ends, forget, now, RANGES, store, takeEvent, takeFrame, takeHistory, takeWorkers } from "./store.js";
+import { ends, forget, now, RANGES, store, takeEvent, takeFrame, takeHistory, takeProcesses, takeWorkers } from "./store.js";
 import { askLedger, askTable, forgetTables, makeTables, nextTable, showTable, tableSeen } from "./tables.js";
 
 const LINK = { live: "live", asking: "live, slow", lost: "connection lost", asleep: "asleep" };
@@ -60,6 +60,11 @@ async function askStatus() {
 async function askWorkers() {
 	const { ok, body } = await ask("/v1/workers");
 	if (ok) takeWorkers(body.workers);
+}
+
+async function askProcesses() {
+	const { ok, body } = await ask("/v1/processes");
+	if (ok) takeProcesses(body);
 }
 
 async function askListeners() {
@@ -191,6 +196,7 @@ function begin() {
 	every(2000, askWorkers);
 	every(2000, askHistogram, () => store.until !== null);
 	every(5000, askListeners);
+	every(5000, askProcesses);
 	every(5000, askLedger);
 	every(5000, askTable, () => store.until !== null || tableSeen.denied);
 	every(2000, askFlight, () => store.until !== null || store.flight.denied);

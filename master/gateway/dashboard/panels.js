@@ -144,22 +144,38 @@ function cpuOf(id, d) {
 	return share;
 }
 
+// The master, what forks workers, the gateway, the ledger: rows beneath the workers'.
+function helpers() {
+	const s = store.status?.master;
+	const others = [...store.processes.values()].filter((p) => p.role !== "worker");
+	return others.map((p) => {
+		const lag = p.role === "master" && s ? { pid: s.pid, loop_lag_us: s.loop_lag_p99_s * 1e6 } : {};
+		return { ...p, slot: "", epoch: p.role, state: p.role, age_s: p.t, ...lag };
+	});
+}
+
+const memoryOf = (d) => d.pss_bytes ?? d.rss_bytes;
+
+function showMemory(cell, d, most) {
+	if (!cell.firstChild) cell.append(el("span", "bar"), el("span"));
+	cell.firstChild.style.width = `${(((memoryOf(d) ?? 0) / most) * 1.5).toFixed(1)}em`;
+	cell.title = `${bytes(d.pss_bytes)} with shared pages divided by their users, ${bytes(d.rss_bytes)} with all of them`;
+	say(cell.lastChild, bytes(memoryOf(d)));
+}
+
 export function showWorkers() {
-	const rows = [...store.details.values()].sort((a, b) => a.slot - b.slot || a.epoch - b.epoch);
-	const master = store.status?.master;
-	if (master) rows.push({ slot: "", epoch: "master", pid: master.pid, state: "master", loop_lag_us: master.loop_lag_p99_s * 1e6, rss_bytes: master.rss_bytes });
-	const most = Math.max(1, ...rows.map((d) => d.rss_bytes ?? 0));
-	for (const id of cpuBefore.keys()) if (!store.details.has(id)) cpuBefore.delete(id);
-	keepRows($("workers"), rows, idOf, makeCells(10), (row, d) => {
+	const rows = [...store.details.values()].sort((a, b) => a.slot - b.slot || a.epoch - b.epoch).concat(helpers());
+	const most = Math.max(1, ...rows.map((d) => memoryOf(d) ?? 0));
+	const ids = new Set(rows.map(idOf));
+	for (const id of cpuBefore.keys()) if (!ids.has(id)) cpuBefore.delete(id);
+	keepRows($("workers"), rows, idOf, makeCells(11), (row, d) => {
 		const id = idOf(d);
 		const exit = d.last_exit ? `${d.last_exit.reason}${d.restarts ? ` (${d.restarts} restarts)` : ""}` : "";
-		const cells = [d.slot, d.pid ?? "–", d.generation ?? "–", WORDS[d.state] ?? d.state, count(store.rates.get(id) ?? null), d.in_flight ?? "–",
-			micros(d.loop_lag_us), percent(cpuOf(id, d)), null, exit];
+		const fds = d.fds ?? store.processes.get(`worker/${d.slot}`)?.fds;
+		const cells = [d.slot, d.pid ?? "", d.generation ?? "", WORDS[d.state] ?? d.state, count(store.rates.get(id) ?? null), d.in_flight ?? "–",
+			micros(d.loop_lag_us), percent(cpuOf(id, d)), null, fds ?? "–", exit];
 		cells.forEach((value, i) => value === null || say(row.cells[i], String(value)));
-		const memory = row.cells[8];
-		if (!memory.firstChild) memory.append(el("span", "bar"), el("span"));
-		memory.firstChild.style.width = `${(((d.rss_bytes ?? 0) / most) * 3.5).toFixed(1)}em`;
-		say(memory.lastChild, bytes(d.rss_bytes));
+		showMemory(row.cells[8], d, most);
 	});
 }
 

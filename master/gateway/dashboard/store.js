@@ -15,6 +15,7 @@ export const store = {
 	rates: new Map(), // "slot:epoch" -> requests/s
 	status: null,
 	details: new Map(), // "slot:epoch" -> a row of workers.list
+	processes: new Map(), // "role/slot" -> a row of metrics.workers, with cpu_s and t
 	listeners: [],
 	flight: { list: [], total: 0, denied: false },
 	events: [], // newest first
@@ -133,6 +134,17 @@ export function takeWorkers(list) {
 	for (const [id, life] of store.lives) if (!there.has(id) && life.end === undefined && life.born < at - 5) life.end = at;
 	const rss = list.reduce((sum, w) => sum + (w.rss_bytes ?? 0), 0);
 	if (store.points.length && store.step === 1) store.points.at(-1).rss = rss;
+}
+
+// The answer to metrics.workers: of every process, the master's own and its helpers, too.
+export function takeProcesses({ processes, cpu }) {
+	const t = performance.now() / 1000;
+	store.processes.clear();
+	for (const p of processes) store.processes.set(`${p.role}/${p.worker}`, { ...p, cpu_s: 0, t });
+	for (const { role, worker, seconds } of cpu) {
+		const p = store.processes.get(`${role}/${worker}`);
+		if (p) p.cpu_s += seconds;
+	}
 }
 
 function takeJob(event) {
