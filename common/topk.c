@@ -39,7 +39,11 @@ topk_init(struct topk *t, struct topk_table table, struct err *e)
 	t->table = table;
 	/* A life nobody remembers. */
 	for (uint32_t i = 0; i < TOPK_ENTRIES; i++)
-		t->own[i].life = 1;
+		t->own[i] = (struct topk_own){
+		    .entry = &table.entry[i],
+		    .key = (const char *)table.key + (size_t)i * table.key_max,
+		    .life = 1,
+		};
 	if (getrandom(t->hash_key, sizeof(t->hash_key), 0) != sizeof(t->hash_key))
 		return err_errno(e, "getrandom");
 	return 0;
@@ -140,7 +144,7 @@ find_least(struct topk *t)
 {
 	for (;;) {
 		uint32_t at = t->heap[0];
-		uint64_t requests = get(&t->table.entry[at].requests);
+		uint64_t requests = get(&t->own[at].entry->requests);
 
 		if (requests <= t->own[at].floor)
 			return at;
@@ -170,17 +174,17 @@ give(struct topk *t, uint32_t at, const char *key, size_t n)
 	set(&e->seq, seq + 1);
 }
 
-uint32_t
+struct topk_own *
 topk_find(struct topk *t, const char *key, size_t n)
 {
 	const uint64_t hash = siphash(t->hash_key, key, n);
+	struct topk_own *own;
 	uint32_t at;
 
 	for (uint32_t i = place_of(hash); t->slot[i] != 0; i = next_slot(i)) {
-		at = t->slot[i] - 1u;
-		if (t->own[at].hash == hash &&
-		    topk_is(t, at, t->own[at].life, (struct str){key, n}))
-			return at;
+		own = &t->own[t->slot[i] - 1];
+		if (own->hash == hash && topk_is(own, key, n))
+			return own;
 	}
 	if (t->n < TOPK_ENTRIES) {
 		at = give_first(t);
@@ -188,12 +192,13 @@ topk_find(struct topk *t, const char *key, size_t n)
 		at = find_least(t);
 		slot_drop(t, at);
 	}
-	t->own[at].hash = hash;
-	t->own[at].key_n = (uint32_t)n;
-	t->own[at].life++;
+	own = &t->own[at];
+	own->hash = hash;
+	own->key_n = (uint32_t)n;
+	own->life++;
 	slot_put(t, at);
 	give(t, at, key, n);
-	return at;
+	return own;
 }
 
 /* ---- Readers ---- */

@@ -32,10 +32,12 @@ struct topk_table {
 
 /* What nobody else can change about an entry. */
 struct topk_own {
+	struct topk_entry *entry; /* borrowed */
+	const char *key;          /* borrowed */
+	uint32_t key_n;
+	uint32_t life; /* one more with each key it is given to; never 0 */
 	uint64_t hash;
 	uint64_t floor; /* it has at least so many requests */
-	uint32_t life;  /* one more with each key it is given to; never 0 */
-	uint32_t key_n;
 };
 
 struct topk {
@@ -50,23 +52,33 @@ struct topk {
 /* The table is all zeros. */
 NODISCARD int topk_init(struct topk *t, struct topk_table table, struct err *e);
 /* The entry of a key, at most the table's key_max bytes; a new one if need be. Add to it at
- * once. */
-uint32_t topk_find(struct topk *t, const char *key, size_t n);
+ * once. Borrowed; this key's as long as its life is the same. */
+struct topk_own *topk_find(struct topk *t, const char *key, size_t n);
 
-static inline const char *
-topk_key(const struct topk_table *t, uint32_t at)
-{
-	return (const char *)t->key + (size_t)at * t->key_max;
-}
+/* Two pieces of n bytes from either end, which may overlap. */
+#define TOPK_SAME(a, b, len, n)                                                            \
+	(memcmp((a), (b), (n)) == 0 &&                                                     \
+	    memcmp((a) + (len) - (n), (b) + (len) - (n), (n)) == 0)
 
-/* Whether an entry found before is this key's still. */
+/* Whether it is the entry of this key. Keys are short, and mostly the same: to call
+ * memcmp() costs more than to compare them, which is what the compiler makes of pieces. */
 static inline bool
-topk_is(const struct topk *t, uint32_t at, uint32_t life, struct str key)
+topk_is(const struct topk_own *own, const char *key, size_t n)
 {
-	const struct topk_own *own = &t->own[at];
+	const char *const its = own->key;
+	size_t i = 0;
 
-	return own->life == life && own->key_n == key.n &&
-	       memcmp(topk_key(&t->table, at), key.p, key.n) == 0;
+	if (own->key_n != n)
+		return false;
+	if (n > 32)
+		return memcmp(its, key, n) == 0;
+	if (n >= 16)
+		return TOPK_SAME(its, key, n, 16);
+	if (n >= 8)
+		return TOPK_SAME(its, key, n, 8);
+	while (i < n && its[i] == key[i])
+		i++;
+	return i == n;
 }
 
 static inline void
@@ -79,9 +91,9 @@ topk_grow(_Atomic uint64_t *c, uint64_t n)
 
 /* One request of this entry. */
 static inline void
-topk_add(struct topk *t, uint32_t at, uint64_t bytes, bool error)
+topk_add(const struct topk_own *own, uint64_t bytes, bool error)
 {
-	struct topk_entry *e = &t->table.entry[at];
+	struct topk_entry *e = own->entry;
 
 	topk_grow(&e->requests, 1);
 	topk_grow(&e->bytes, bytes);

@@ -49,7 +49,7 @@ count(struct topk *t, uint32_t number)
 	char key[16];
 	int n = snprintf(key, sizeof(key), "h%u", number);
 
-	topk_add(t, topk_find(t, key, (size_t)n), 7, false);
+	topk_add(topk_find(t, key, (size_t)n), 7, false);
 	exact[number]++;
 	total++;
 }

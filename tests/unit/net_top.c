@@ -45,6 +45,7 @@ set_peer(struct conn *c, const char *address)
 	struct sockaddr none = {.sa_family = AF_UNIX};
 
 	c->net = one;
+	top_begin(one, &c->top);
 	if (address[0] == '\0')
 		addr_from_sockaddr(&c->peer, &none, sizeof(none));
 	else if (six && inet_pton(AF_INET6, address, &in6.sin6_addr) == 1)

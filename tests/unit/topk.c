@@ -49,7 +49,7 @@ count(uint32_t number)
 	char key[KEY_MAX];
 	int n = snprintf(key, sizeof(key), "k%u", number);
 
-	topk_add(&topk, topk_find(&topk, key, (size_t)n), 10, number % 2 == 1);
+	topk_add(topk_find(&topk, key, (size_t)n), 10, number % 2 == 1);
 	exact[number]++;
 	total++;
 }
@@ -169,24 +169,45 @@ static void
 test_an_entry_is_remembered(void **state)
 {
 	const struct str key = STR("k5");
-	uint32_t at, life;
+	const struct topk_own *own = &topk.own[0];
+	uint32_t life;
 
 	(void)state;
-	assert_false(topk_is(&topk, 0, 0, STR("")));
+	assert_true(own->life > 0);
 	count(5);
-	at = topk_find(&topk, key.p, key.n);
-	life = topk.own[at].life;
-	assert_true(topk_is(&topk, at, life, key));
-	assert_false(topk_is(&topk, at, life, STR("k6")));
-	assert_false(topk_is(&topk, at, life, STR("k55")));
+	own = topk_find(&topk, key.p, key.n);
+	life = own->life;
+	assert_true(topk_is(own, key.p, key.n));
 	for (uint32_t i = 0; i < 4; i++)
 		for (uint32_t k = 6; k < 6 + TOPK_ENTRIES; k++)
 			count(k);
-	assert_false(topk_is(&topk, at, life, key));
+	assert_int_not_equal(own->life, life);
 	/* Back in the same entry it has another life. */
-	for (uint32_t i = 0; i < 1000 && topk_find(&topk, key.p, key.n) != at; i++)
+	for (uint32_t i = 0; i < 1000 && topk_find(&topk, key.p, key.n) != own; i++)
 		count(6 + i % TOPK_ENTRIES);
-	assert_false(topk_is(&topk, at, life, key));
+	assert_int_not_equal(own->life, life);
+}
+
+/* Whatever the length, every byte counts. */
+static void
+test_is(void **state)
+{
+	char key[TOPK_KEY_MAX], other[TOPK_KEY_MAX];
+
+	(void)state;
+	memset(key, 'k', sizeof(key));
+	for (uint32_t n = 0; n <= sizeof(key); n++) {
+		const struct topk_own own = {.key = key, .key_n = n};
+
+		memcpy(other, key, sizeof(key));
+		assert_true(topk_is(&own, other, n));
+		assert_false(topk_is(&own, other, n + 1));
+		for (uint32_t i = 0; i < sizeof(other); i++) {
+			other[i] ^= 1;
+			assert_int_equal(topk_is(&own, other, n), i >= n);
+			other[i] ^= 1;
+		}
+	}
 }
 
 /* Any bytes, up to the longest there is. */
@@ -198,9 +219,9 @@ test_keys(void **state)
 	(void)state;
 	memset(key, 0, sizeof(key));
 	for (uint32_t n = 1; n <= KEY_MAX; n++)
-		topk_add(&topk, topk_find(&topk, key, n), n, false);
+		topk_add(topk_find(&topk, key, n), n, false);
 	memset(key, 0xff, sizeof(key));
-	topk_add(&topk, topk_find(&topk, key, KEY_MAX), 1, false);
+	topk_add(topk_find(&topk, key, KEY_MAX), 1, false);
 	topk_read(&table, &list);
 	assert_int_equal(list.n, KEY_MAX + 1);
 	for (uint32_t i = 0; i < KEY_MAX; i++) {
@@ -251,9 +272,12 @@ test_hostile(void **state)
 	}
 	/* What is written over the table does not lead its writer astray. */
 	for (uint32_t k = 0; k < 3 * TOPK_ENTRIES; k++) {
+		const struct topk_own *own;
+
 		memset((void *)entries, (int)pick(), sizeof(entries));
 		memset((void *)keys, (int)pick(), sizeof(keys));
-		assert_true(topk_find(&topk, (char *)&k, sizeof(k)) < TOPK_ENTRIES);
+		own = topk_find(&topk, (char *)&k, sizeof(k));
+		assert_in_range(own - topk.own, 0, TOPK_ENTRIES - 1);
 	}
 }
 
@@ -266,6 +290,7 @@ main(void)
 	    cmocka_unit_test_setup(test_flood, on_setup),
 	    cmocka_unit_test_setup(test_one_more_than_fit, on_setup),
 	    cmocka_unit_test_setup(test_an_entry_is_remembered, on_setup),
+	    cmocka_unit_test_setup(test_is, on_setup),
 	    cmocka_unit_test_setup(test_keys, on_setup),
 	    cmocka_unit_test_setup(test_cut_in_the_middle, on_setup),
 	    cmocka_unit_test_setup(test_hostile, on_setup),

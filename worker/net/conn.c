@@ -138,6 +138,7 @@ conn_accept(struct listener *l, int fd, const struct addr *peer, bool own)
 	c->listener = l;
 	c->peer = *peer;
 	c->own = own;
+	top_begin(net, &c->top);
 	if (tls) {
 		if (tls_init(&c->t, fd, net->tls) < 0) {
 			close(fd);

@@ -5,6 +5,8 @@
 #include "worker/net/conn.h"
 #include "worker/net/req_io.h"
 
+/* Each request runs through these: a call would cost as much as what they do. */
+#define ALWAYS inline __attribute__((always_inline))
 /* Of a request that does not say. */
 #define NONE STR("-")
 
@@ -15,6 +17,23 @@ top_init(struct net *net, struct err *e)
 		if (topk_init(&net->top[by], seg_top(net->seg, (enum top_by)by), e) < 0)
 			return -1;
 	return 0;
+}
+
+void
+top_begin(struct net *net, struct top_memo *m)
+{
+	for (int by = 0; by < TOPS; by++)
+		m->of[by] = &net->top[by].own[0];
+	memset(m->life, 0, sizeof(m->life));
+	m->no_agent = false;
+	m->agent_at = 0;
+}
+
+static void
+remember(struct conn *c, enum top_by by, const char *key, size_t n)
+{
+	c->top.of[by] = topk_find(&c->net->top[by], key, n);
+	c->top.life[by] = c->top.of[by]->life;
 }
 
 /* ---- The client ---- */
@@ -48,34 +67,23 @@ client_key(const struct addr *a, char to[TOP_CLIENT_MAX])
 	}
 }
 
-static void
-remember(struct conn *c, enum top_by by, struct str key)
+/* A connection's client stays the same. */
+static bool
+is_client(const struct top_memo *m)
 {
-	struct topk *t = &c->net->top[by];
-	struct top_memo *m = &c->top;
-
-	m->entry[by] = (uint16_t)topk_find(t, key.p, key.n);
-	m->life[by] = t->own[m->entry[by]].life;
+	return m->of[TOP_CLIENT]->life == m->life[TOP_CLIENT];
 }
 
 static void
-find_client(struct conn *c)
+remember_client(struct conn *c)
 {
-	const struct topk *t = &c->net->top[TOP_CLIENT];
 	char key[TOP_CLIENT_MAX];
+	size_t n = client_key(&c->peer, key);
 
-	/* A connection's client stays the same. */
-	if (UNLIKELY(t->own[c->top.entry[TOP_CLIENT]].life != c->top.life[TOP_CLIENT]))
-		remember(c, TOP_CLIENT, (struct str){key, client_key(&c->peer, key)});
+	remember(c, TOP_CLIENT, key, n);
 }
 
 /* ---- The host ---- */
-
-static bool
-is_last(const struct conn *c, enum top_by by, struct str key)
-{
-	return topk_is(&c->net->top[by], c->top.entry[by], c->top.life[by], key);
-}
 
 /* It is a valid one: behind the brackets of an address a `:` begins the port. */
 static struct str
@@ -88,54 +96,49 @@ without_port(struct str host)
 	return colon == NULL ? host : (struct str){host.p, (size_t)(colon - host.p)};
 }
 
-static void
-remember_host(struct conn *c, struct str host)
+/* As it was written, with any port. */
+static ALWAYS bool
+is_host(const struct top_memo *m, const struct req *r)
 {
+	const struct topk_own *own = m->of[TOP_HOST];
+	const struct str host = span_str(r->base, r->head.host);
+	const size_t n = own->key_n;
+
+	return own->life == m->life[TOP_HOST] &&
+	       (host.n == n || (host.n > n && host.p[n] == ':')) && topk_is(own, host.p, n);
+}
+
+static void
+remember_host(struct conn *c, const struct req *r)
+{
+	struct str host = span_str(r->base, r->head.host);
 	char lower[TOP_HOST_MAX];
 
-	host = without_port(host);
+	host = host.n == 0 ? NONE : without_port(host);
 	host.n = MIN(host.n, sizeof(lower));
 	for (size_t i = 0; i < host.n; i++) {
 		char byte = host.p[i];
 
 		lower[i] = byte >= 'A' && byte <= 'Z' ? (char)(byte - 'A' + 'a') : byte;
 	}
-	remember(c, TOP_HOST, (struct str){lower, host.n});
-}
-
-static void
-find_host(struct conn *c, const struct req *r)
-{
-	const uint32_t last_n = c->net->top[TOP_HOST].own[c->top.entry[TOP_HOST]].key_n;
-	struct str host = span_str(r->base, r->head.host), key = host;
-
-	if (host.n == 0)
-		host = key = NONE;
-	if (host.n > last_n && host.p[last_n] == ':')
-		key.n = last_n;
-	if (UNLIKELY(!is_last(c, TOP_HOST, key)))
-		remember_host(c, host);
+	remember(c, TOP_HOST, lower, host.n);
 }
 
 /* ---- The user agent ---- */
 
-static struct str
-agent_of(struct conn *c, const struct req *r)
+static ALWAYS bool
+is_agent(const struct top_memo *m, const struct req *r)
 {
-	const struct head *h = &r->head;
-	uint32_t at = c->top.agent_at;
+	const struct topk_own *own = m->of[TOP_AGENT];
+	const struct field *f = &r->head.fields[m->agent_at];
+	const bool none = !(r->head.seen & 1ull << FIELD_USER_AGENT);
 
-	if (!(h->seen & 1ull << FIELD_USER_AGENT))
-		return NONE;
-	if (at >= h->n_fields || h->fields[at].id != FIELD_USER_AGENT) {
-		for (at = 0; at < h->n_fields; at++)
-			if (h->fields[at].id == FIELD_USER_AGENT)
-				break;
-		if (at == h->n_fields)
-			return NONE;
-		c->top.agent_at = (uint8_t)at;
-	}
-	return h->fields[at].value.len == 0 ? NONE : span_str(r->base, h->fields[at].value);
+	if (own->life != m->life[TOP_AGENT])
+		return false;
+	if (none || m->no_agent)
+		return none && m->no_agent;
+	return m->agent_at < r->head.n_fields && f->id == FIELD_USER_AGENT &&
+	       topk_is(own, r->base + f->value.off, f->value.len);
 }
 
 /* Not inside a character of UTF-8. */
@@ -150,14 +153,24 @@ cut_at(struct str s, size_t max)
 }
 
 static void
-find_agent(struct conn *c, const struct req *r)
+remember_agent(struct conn *c, const struct req *r)
 {
-	struct str agent = agent_of(c, r);
+	const struct head *h = &r->head;
+	struct str agent = {NULL, 0};
+	uint32_t at = 0;
 
-	if (UNLIKELY(agent.n > TOP_AGENT_MAX))
+	while (at < h->n_fields && h->fields[at].id != FIELD_USER_AGENT)
+		at++;
+	if (at < h->n_fields) {
+		c->top.agent_at = (uint8_t)at;
+		agent = span_str(r->base, h->fields[at].value);
+	}
+	c->top.no_agent = at == h->n_fields;
+	if (agent.n == 0)
+		agent = NONE;
+	if (agent.n > TOP_AGENT_MAX)
 		agent.n = cut_at(agent, TOP_AGENT_MAX);
-	if (UNLIKELY(!is_last(c, TOP_AGENT, agent)))
-		remember(c, TOP_AGENT, agent);
+	remember(c, TOP_AGENT, agent.p, agent.n);
 }
 
 /* ---- */
@@ -170,8 +183,9 @@ is_error(const struct req *r)
 	return status >= 500 && status < 600;
 }
 
-void
-top_count(const struct req *r)
+/* Somebody new, or something new of the same one. */
+static __attribute__((noinline)) void
+count_new(const struct req *r)
 {
 	struct conn *c = r->conn;
 	const bool error = is_error(r);
@@ -181,13 +195,36 @@ top_count(const struct req *r)
 	if (c->own || (!r->app_started && !r->taken_over && !r->finished))
 		return;
 	bytes = req_wire_out(r);
-	find_client(c);
-	topk_add(&c->net->top[TOP_CLIENT], c->top.entry[TOP_CLIENT], bytes, error);
+	if (!is_client(&c->top))
+		remember_client(c);
+	topk_add(c->top.of[TOP_CLIENT], bytes, error);
 	/* A head that was refused may have no fields to look at. */
 	if (atomic_load_explicit(&r->counts.in_head, memory_order_relaxed) == 0)
 		return;
-	find_host(c, r);
-	topk_add(&c->net->top[TOP_HOST], c->top.entry[TOP_HOST], bytes, error);
-	find_agent(c, r);
-	topk_add(&c->net->top[TOP_AGENT], c->top.entry[TOP_AGENT], bytes, error);
+	if (!is_host(&c->top, r))
+		remember_host(c, r);
+	topk_add(c->top.of[TOP_HOST], bytes, error);
+	if (!is_agent(&c->top, r))
+		remember_agent(c, r);
+	topk_add(c->top.of[TOP_AGENT], bytes, error);
+}
+
+void
+top_count(const struct req *r)
+{
+	const struct top_memo *m = &r->conn->top;
+
+	if (LIKELY(r->app_started && !r->conn->own && is_client(m) && is_host(m, r) &&
+		   is_agent(m, r))) {
+		const uint64_t bytes = req_wire_out(r);
+
+		topk_add(m->of[TOP_CLIENT], bytes, false);
+		topk_add(m->of[TOP_HOST], bytes, false);
+		topk_add(m->of[TOP_AGENT], bytes, false);
+		if (UNLIKELY(is_error(r)))
+			for (int by = 0; by < TOPS; by++)
+				topk_grow(&m->of[by]->entry->errors, 1);
+		return;
+	}
+	count_new(r);
 }
