@@ -70,7 +70,7 @@ ask(struct conn *c, const char *host, const char *agent, int status)
 	r.base = base;
 	r.app_started = r.finished = true;
 	r.status = status;
-	r.counts.in_head = 1;
+	r.head_whole = true;
 	r.counts.out[OUT_HEAD] = 30;
 	r.counts.out[OUT_BODY] = 12;
 	r.head.host = (struct span){0, (uint32_t)host_n};

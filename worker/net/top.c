@@ -199,7 +199,7 @@ count_new(const struct req *r)
 		remember_client(c);
 	topk_add(c->top.of[TOP_CLIENT], bytes, error);
 	/* A head that was refused may have no fields to look at. */
-	if (atomic_load_explicit(&r->counts.in_head, memory_order_relaxed) == 0)
+	if (!r->head_whole)
 		return;
 	if (!is_host(&c->top, r))
 		remember_host(c, r);
