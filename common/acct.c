@@ -3,6 +3,7 @@
 #include "common/acct.h"
 
 #include "common/acct_index.h"
+#include "common/acct_spare.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -38,6 +39,32 @@ static size_t
 table_size(uint32_t rows)
 {
 	return applied_begin(rows) + rows * sizeof(struct acct_applied);
+}
+
+static unsigned
+possible_rows(unsigned rows)
+{
+	return MAX(MIN(rows, (unsigned)ACCT_ROWS_MAX), (unsigned)ACCT_ROWS_MIN);
+}
+
+size_t
+acct_size(unsigned rows)
+{
+	return table_size(possible_rows(rows));
+}
+
+int
+acct_allocate(int fd, size_t size, struct err *e)
+{
+	int rc;
+
+	do
+		rc = posix_fallocate(fd, 0, (off_t)size);
+	while (rc == EINTR);
+	if (rc == 0)
+		return 0;
+	errno = rc;
+	return err_errno(e, "accounts: no room for a table of %zu bytes", size);
 }
 
 static void
@@ -110,18 +137,33 @@ acct_file_name(const struct acct_head *h, char name[ACCT_FILE_MAX])
 }
 
 static int
-table_file(const struct acct_head *h, int dir_fd, struct err *e)
+memory_file(size_t size, struct err *e)
 {
-	char name[ACCT_FILE_MAX];
-	int fd;
+	AUTO_FD int fd = memfd_create("shoal-accounts", MFD_CLOEXEC | MFD_ALLOW_SEALING);
 
-	if (dir_fd < 0) {
-		fd = memfd_create("shoal-accounts", MFD_CLOEXEC | MFD_ALLOW_SEALING);
-		return fd < 0 ? err_errno(e, "accounts: memfd_create") : fd;
-	}
-	acct_file_name(h, name);
+	if (fd < 0)
+		return err_errno(e, "accounts: memfd_create");
+	if (acct_allocate(fd, size, e) < 0)
+		return -1;
+	if (fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) < 0)
+		return err_errno(e, "accounts: seal");
+	return TAKE_FD(fd);
+}
+
+/* A new file under this name; without room, a reserved one, under the one it has. */
+static int
+disk_file(int dir_fd, size_t size, char name[ACCT_FILE_MAX], struct err *e)
+{
+	AUTO_FD int fd = -1;
+
 	fd = openat(dir_fd, name, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
-	return fd < 0 ? err_errno(e, "accounts: %s", name) : fd;
+	if (fd < 0)
+		err_errno(e, "accounts: %s", name);
+	else if (acct_allocate(fd, size, e) == 0)
+		return TAKE_FD(fd);
+	else
+		(void)unlinkat(dir_fd, name, 0);
+	return acct_spare_open(dir_fd, size, name);
 }
 
 /* Head and reserved rows by write(), the magic with them: nobody has the descriptor yet,
@@ -130,15 +172,7 @@ static int
 table_write(int fd, const struct acct_head *h, struct err *e)
 {
 	struct acct_row reserved[ACCT_ROWS_RESERVED] = {0};
-	int rc;
 
-	do
-		rc = posix_fallocate(fd, 0, (off_t)table_size(h->rows));
-	while (rc == EINTR);
-	if (rc != 0) {
-		errno = rc;
-		return err_errno(e, "accounts: no memory for a table of %u rows", h->rows);
-	}
 	name_reserved(reserved);
 	if (pwrite(fd, reserved, sizeof(reserved), HEAD_BYTES) != sizeof(reserved) ||
 	    pwrite(fd, h, sizeof(*h), 0) != sizeof(*h))
@@ -146,36 +180,45 @@ table_write(int fd, const struct acct_head *h, struct err *e)
 	return 0;
 }
 
+static int
+place_file(int dir_fd, const char *made_as, const char *name, struct err *e)
+{
+	if (dir_fd < 0 || strcmp(made_as, name) == 0 ||
+	    renameat(dir_fd, made_as, dir_fd, name) == 0)
+		return 0;
+	return err_errno(e, "accounts: %s", name);
+}
+
 int
 acct_create(
     struct acct *a, int dir_fd, unsigned rows, const unsigned id[3], int *fd, struct err *e)
 {
 	struct acct_head h = {.state = ACCT_LIVE, .used = ACCT_ROWS_RESERVED};
-	char name[ACCT_FILE_MAX];
-	int file;
+	char name[ACCT_FILE_MAX], made_as[ACCT_FILE_MAX];
+	AUTO_FD int file = -1;
 
-	rows = MAX(MIN(rows, (unsigned)ACCT_ROWS_MAX), (unsigned)ACCT_ROWS_MIN);
+	rows = possible_rows(rows);
 	fill_head(&h, rows, id);
 	if (getrandom(h.uuid, sizeof(h.uuid), 0) != sizeof(h.uuid) ||
 	    getrandom(h.hash_key, sizeof(h.hash_key), 0) != sizeof(h.hash_key))
 		return err_errno(e, "accounts: getrandom");
 	/* Where /proc shows processes only (ProcSubset=pid) it stays zeros. */
 	read_boot_id(h.boot_id);
-	file = table_file(&h, dir_fd, e);
+	acct_file_name(&h, name);
+	strcpy(made_as, name);
+	file = dir_fd < 0 ? memory_file(table_size(rows), e)
+			  : disk_file(dir_fd, table_size(rows), made_as, e);
 	if (file < 0)
 		return -1;
-	if (table_write(file, &h, e) == 0 &&
-	    (dir_fd >= 0 ||
-		fcntl(file, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) == 0) &&
-	    acct_open(a, file, ACCT_WRITE, e) == 0) {
-		*fd = file;
-		return 0;
+	if (table_write(file, &h, e) == 0 && acct_open(a, file, ACCT_WRITE, e) == 0) {
+		if (place_file(dir_fd, made_as, name, e) == 0) {
+			*fd = TAKE_FD(file);
+			return 0;
+		}
+		acct_close(a);
 	}
-	if (dir_fd >= 0) {
-		acct_file_name(&h, name);
-		unlinkat(dir_fd, name, 0);
-	}
-	close(file);
+	if (dir_fd >= 0)
+		(void)unlinkat(dir_fd, made_as, 0);
 	return -1;
 }
 

@@ -123,11 +123,16 @@ struct acct_view {
 };
 
 /* The master's side: "seg-SLOT-EPOCH-UUID" in dir_fd, its blocks allocated (a sparse file
- * on a full tmpfs would be a SIGBUS in the worker), or a memfd when dir_fd is -1; id: slot,
- * epoch, generation. *fd is the caller's, CLOEXEC. */
+ * on a full tmpfs would be a SIGBUS in the worker) or those of a file that was reserved
+ * (acct_spare.h), or a memfd when dir_fd is -1; id: slot, epoch, generation. *fd is the
+ * caller's, CLOEXEC. */
 NODISCARD int acct_create(struct acct *a, int dir_fd, unsigned rows, const unsigned id[3],
     int *fd, struct err *e);
 #define ACCT_FILE_MAX 64
+/* Bytes of a table of so many rows. */
+size_t acct_size(unsigned rows);
+/* Gives all of a file's pages to it, or fails: none of them can be missing later. */
+NODISCARD int acct_allocate(int fd, size_t size, struct err *e);
 /* The name of its file. */
 void acct_file_name(const struct acct_head *h, char name[ACCT_FILE_MAX]);
 /* Maps fd after checking everything it says about itself. */
@@ -166,6 +171,8 @@ size_t acct_key_fold(const char *from, size_t n, char to[ACCT_KEY_MAX]);
 /* After the writer's death, by the one that reaped it or made sure of it: completes a cut
  * commit, turns a send under way into `uncertain`, sets the state. Repeatable. */
 void acct_replay(struct acct *a);
+/* A pidfd of the process that writes; -1: it is no more, or never was. */
+NODISCARD int acct_writer_open(const struct acct *a);
 /* Rows given out so far, at most a->rows. */
 uint32_t acct_used(const struct acct *a);
 /* false: row is out of range, nobody's, or was written all the time. */

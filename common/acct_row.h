@@ -4,6 +4,10 @@
 
 #include "common/acct.h"
 
+/* When a process began, in clock ticks since boot: field 22 of its stat; 0 is the caller.
+ * 0: it cannot be told. */
+uint64_t acct_process_start(int32_t pid);
+
 /* redo.state */
 enum {
 	REDO_NONE,

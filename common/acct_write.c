@@ -6,8 +6,6 @@
 #include "common/acct_row.h"
 #include "common/siphash.h"
 
-#include <fcntl.h>
-#include <stdio.h>
 #include <sys/mman.h>
 
 #define ACCT_KEPT_PART 8
@@ -15,25 +13,6 @@
 #define SEARCH_ROWS 64
 /* After a search of all rows was in vain. */
 #define SEARCH_AGAIN_NS 1000000000ull
-
-/* When this process began, in clock ticks since boot: field 22; the name before it may
- * contain anything, its last bracket ends it. */
-static uint64_t
-own_start(void)
-{
-	char text[1024];
-	AUTO_FD int fd = open("/proc/self/stat", O_RDONLY | O_CLOEXEC);
-	ssize_t n = fd < 0 ? -1 : read(fd, text, sizeof(text) - 1);
-	char *p;
-
-	if (n <= 0)
-		return 0;
-	text[n] = '\0';
-	p = strrchr(text, ')');
-	for (int field = 2; p != NULL && field < 22; field++)
-		p = strchr(p + 1, ' ');
-	return p == NULL ? 0 : strtoull(p, NULL, 10);
-}
 
 int
 acct_begin(struct acct *a, struct err *e)
@@ -48,7 +27,7 @@ acct_begin(struct acct *a, struct err *e)
 	a->index = acct_index_create(a->rows);
 	if (a->index == NULL)
 		return err_set(e, "accounts: no memory");
-	atomic_store(&a->head->pid_start, own_start());
+	atomic_store(&a->head->pid_start, acct_process_start(0));
 	atomic_store(&a->head->pid, (int32_t)getpid());
 	return 0;
 }

@@ -5,13 +5,11 @@
 
 #include "common/log.h"
 #include "master/accounts.h"
-#include "master/procfs.h"
 
 #include <dirent.h>
 #include <errno.h>
 #include <event2/event.h>
 #include <fcntl.h>
-#include <sys/syscall.h>
 
 #define ORPHANS_MAX 4096
 
@@ -60,27 +58,11 @@ on_gone(evutil_socket_t fd, short what, void *arg)
 	orphan_free(o);
 }
 
-/* -1: the process that wrote this table is no more. */
-static int
-open_writer(const struct acct_head *h)
-{
-	int32_t pid = atomic_load(&h->pid);
-	uint64_t start = atomic_load(&h->pid_start);
-	int fd = pid > 0 ? (int)syscall(SYS_pidfd_open, pid, 0) : -1;
-
-	/* After it is open: a number used again meanwhile began later. */
-	if (fd >= 0 && procfs_start_ticks(pid) != (int64_t)start) {
-		close(fd);
-		return -1;
-	}
-	return fd;
-}
-
 /* True: it is kept in the list. */
 static bool
 wait_for_writer(struct orphan *o)
 {
-	o->pid_fd = open_writer(o->table.acct.head);
+	o->pid_fd = acct_writer_open(&o->table.acct);
 	if (o->pid_fd < 0)
 		return false;
 	o->gone = event_new(o->accounts->base, o->pid_fd, EV_READ, on_gone, o);
