@@ -107,6 +107,17 @@ sidecar_forget(struct sidecar *s, const void *ctx)
 			r->answer = NULL;
 }
 
+int
+sidecar_hand(struct sidecar *s, const char *method, json_t *params, int fd)
+{
+	if (s->state != SIDECAR_RUNNING) {
+		json_decref(params);
+		return -1;
+	}
+	return sidecar_wire_put_fd(
+	    &s->wire, json_pack("{s:s, s:o}", "method", method, "params", params), fd);
+}
+
 static void
 take_answer(struct sidecar *s, json_t *line)
 {
@@ -249,6 +260,8 @@ start(struct sidecar *s)
 		kill(s->pid, SIGKILL);
 	set_watch(s);
 	log_info(s->setup.name, "helper started", "pid=%d", (int)s->pid);
+	if (s->setup.on_started != NULL)
+		s->setup.on_started(s->setup.ctx);
 }
 
 static void

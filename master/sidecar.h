@@ -2,7 +2,8 @@
  * started, answered, restarted with a pause that grows, ended. Nothing here waits.
  *
  * To the helper:    its configuration (the first line), then
- * {"id":N,"method":"..","params":{..}} From the helper:  {"ready":true} once,
+ * {"id":N,"method":"..","params":{..}}, and without an id what needs no answer; such a line
+ * may bring a descriptor. From the helper:  {"ready":true} once,
  * {"id":N,"result":..} or {"id":N,"error":{"kind":"..", "message":"..","data":{..}}},
  * {"event":"..","data":{..}} and
  *                   {"log":"warning","event":"..","text":"k=v"}
@@ -48,6 +49,9 @@ struct sidecar_setup {
 	size_t (*on_start)(void *ctx, int fds[SIDECAR_FDS_MAX]);
 	/* Behind each start: its configuration, a new reference. */
 	json_t *(*on_config)(void *ctx);
+	/* Behind its configuration: what it has to be told before anything else. The first
+	 * time perhaps before sidecar_open() returns. */
+	void (*on_started)(void *ctx);
 	/* It is ready (why NULL), or has ended unasked. */
 	void (*on_state)(void *ctx, const char *why);
 	/* A notification; data is borrowed. */
@@ -83,5 +87,7 @@ unsigned sidecar_restarts(const struct sidecar *s);
 NODISCARD int sidecar_request(struct sidecar *s, const char *method, json_t *params,
     sidecar_answer_fn *answer, void *ctx, struct err *e);
 void sidecar_forget(struct sidecar *s, const void *ctx);
+/* Tells it something with a descriptor, which stays the caller's. -1: not now. */
+NODISCARD int sidecar_hand(struct sidecar *s, const char *method, json_t *params, int fd);
 /* For every dead child of the master: true when it was this one. */
 bool sidecar_on_child(struct sidecar *s, pid_t pid, int status);

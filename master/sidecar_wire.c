@@ -120,23 +120,66 @@ sidecar_wire_drain(struct sidecar_wire *w)
 
 /* ---- Out ---- */
 
+/* fd -1: none. */
+static ssize_t
+send_part(int stream, const char *p, size_t n, int fd)
+{
+	union {
+		struct cmsghdr head;
+		char room[CMSG_SPACE(sizeof(int))];
+	} control = {0};
+	struct iovec data = {.iov_base = (char *)p, .iov_len = n};
+	struct msghdr m = {.msg_iov = &data, .msg_iovlen = 1};
+	ssize_t put;
+
+	if (fd >= 0) {
+		m.msg_control = control.room;
+		m.msg_controllen = sizeof(control.room);
+		control.head = (struct cmsghdr){.cmsg_len = CMSG_LEN(sizeof(int)),
+		    .cmsg_level = SOL_SOCKET,
+		    .cmsg_type = SCM_RIGHTS};
+		memcpy(CMSG_DATA(&control.head), &fd, sizeof(fd));
+	}
+	do
+		put = sendmsg(stream, &m, MSG_NOSIGNAL | MSG_DONTWAIT);
+	while (put < 0 && errno == EINTR);
+	return put;
+}
+
+/* Up to a descriptor, or from it to the next one. */
+static bool
+send_some(struct sidecar_wire *w, size_t *used, size_t *fds)
+{
+	const struct sidecar_wire_fd *f = *fds < w->n_fds ? &w->fds[*fds] : NULL;
+	bool with = f != NULL && f->at == *used;
+	size_t end = with && *fds + 1 < w->n_fds ? f[1].at
+		     : with || f == NULL         ? w->out_n
+						 : f->at;
+	ssize_t n = send_part(w->fd, w->out + *used, end - *used, with ? f->fd : -1);
+
+	if (n < 0)
+		return false;
+	*used += (size_t)n;
+	if (with) {
+		close(f->fd);
+		++*fds;
+	}
+	return true;
+}
+
 static void
 flush(struct sidecar_wire *w)
 {
-	size_t used = 0;
+	size_t used = 0, fds = 0;
 
-	while (used < w->out_n) {
-		ssize_t n = send(
-		    w->fd, w->out + used, w->out_n - used, MSG_NOSIGNAL | MSG_DONTWAIT);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			break;
-		used += (size_t)n;
-	}
+	while (used < w->out_n && send_some(w, &used, &fds))
+		;
 	memmove(w->out, w->out + used, w->out_n - used);
 	w->out_n -= used;
+	memmove(w->fds, w->fds + fds, (w->n_fds - fds) * sizeof(w->fds[0]));
+	w->n_fds -= fds;
+	for (size_t i = 0; i < w->n_fds; i++)
+		w->fds[i].at -= used;
 	if (w->out_n > 0)
 		event_add(w->on_write, NULL);
 	else if (w->ending)
@@ -166,6 +209,24 @@ sidecar_wire_put(struct sidecar_wire *w, json_t *line)
 	}
 	json_decref(line);
 	return rc;
+}
+
+int
+sidecar_wire_put_fd(struct sidecar_wire *w, json_t *line, int fd)
+{
+	int own = w->n_fds < SIDECAR_WIRE_FDS ? fcntl(fd, F_DUPFD_CLOEXEC, 0) : -1;
+	const size_t at = w->out_n;
+
+	if (own < 0) {
+		json_decref(line);
+		return -1;
+	}
+	w->fds[w->n_fds++] = (struct sidecar_wire_fd){.at = at, .fd = own};
+	if (sidecar_wire_put(w, line) == 0)
+		return 0;
+	w->n_fds--;
+	close(own);
+	return -1;
 }
 
 void
@@ -292,6 +353,8 @@ sidecar_wire_close(struct sidecar_wire *w)
 		event_free(TAKE_PTR(w->on_write));
 	if (w->fd >= 0)
 		close(TAKE_FD(w->fd));
+	while (w->n_fds > 0)
+		close(w->fds[--w->n_fds].fd);
 	free(TAKE_PTR(w->in));
 	free(TAKE_PTR(w->out));
 	w->in_n = w->in_seen = w->in_cap = w->out_n = w->out_cap = 0;

@@ -7,6 +7,14 @@
 
 struct event;
 
+#define SIDECAR_WIRE_FDS 64 /* waiting to be taken */
+
+/* Goes with the byte at this place of what waits. */
+struct sidecar_wire_fd {
+	size_t at;
+	int fd; /* owned */
+};
+
 struct sidecar_wire {
 	struct event_base *base; /* borrowed */
 	int fd;                  /* owned; -1: closed */
@@ -14,6 +22,8 @@ struct sidecar_wire {
 	struct event *on_write;  /* owned */
 	char *in, *out;          /* owned */
 	size_t in_n, in_seen, in_cap, out_n, out_cap;
+	struct sidecar_wire_fd fds[SIDECAR_WIRE_FDS]; /* in their order */
+	size_t n_fds;
 	bool ending; /* when out is empty, so is the stream */
 	void (*on_line)(void *ctx, json_t *line);
 	/* Closed by the helper (why NULL), or not to be understood. */
@@ -62,6 +72,9 @@ NODISCARD pid_t sidecar_wire_start(struct sidecar_wire *w,
     const struct sidecar_setup *setup, const int *fds, size_t n, struct err *e);
 /* Queues a line (stolen). -1: too much waits, or there is no memory. */
 NODISCARD int sidecar_wire_put(struct sidecar_wire *w, json_t *line);
+/* The same, with a descriptor (stays the caller's) that arrives with the line's beginning.
+ */
+NODISCARD int sidecar_wire_put_fd(struct sidecar_wire *w, json_t *line, int fd);
 /* What has come and was not read yet. */
 void sidecar_wire_drain(struct sidecar_wire *w);
 /* Nothing more is written behind what is queued. */

@@ -12,6 +12,67 @@
 
 static struct wire *log_wire;
 
+static void
+keep_fds(struct wire *w, struct msghdr *m)
+{
+	for (struct cmsghdr *c = CMSG_FIRSTHDR(m); c != NULL; c = CMSG_NXTHDR(m, c)) {
+		if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS)
+			continue;
+		for (size_t at = CMSG_LEN(0); at + sizeof(int) <= c->cmsg_len;
+		     at += sizeof(int)) {
+			int fd;
+
+			memcpy(&fd, (char *)c + at, sizeof(fd));
+			if (w->n_fds < WIRE_FDS_MAX)
+				w->fds[w->n_fds++] = fd;
+			else
+				close(fd);
+		}
+	}
+}
+
+/* The kernel ends a read behind what a descriptor came with: lines and descriptors keep
+ * their order. */
+static ssize_t
+receive(struct wire *w)
+{
+	union {
+		struct cmsghdr head;
+		char room[CMSG_SPACE(sizeof(int) * WIRE_FDS_MAX)];
+	} control;
+	struct iovec data = {.iov_base = w->in + w->n, .iov_len = w->cap - w->n};
+	struct msghdr m = {.msg_iov = &data,
+	    .msg_iovlen = 1,
+	    .msg_control = control.room,
+	    .msg_controllen = sizeof(control.room)};
+	ssize_t n = recvmsg(WIRE_FD, &m, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+
+	if (n > 0)
+		keep_fds(w, &m);
+	return n;
+}
+
+int
+wire_take_fd(struct wire *w)
+{
+	int fd;
+
+	if (w->n_fds == 0)
+		return -1;
+	fd = w->fds[0];
+	w->n_fds--;
+	memmove(w->fds, w->fds + 1, w->n_fds * sizeof(w->fds[0]));
+	return fd;
+}
+
+bool
+wire_is_orphaned(void)
+{
+	struct pollfd p = {.fd = WIRE_FD};
+
+	return poll(&p, 1, 0) > 0 && (p.revents & POLLHUP) != 0;
+}
+
 int
 wire_read(struct wire *w, wire_line_fn *fn, void *ctx)
 {
@@ -27,7 +88,7 @@ wire_read(struct wire *w, wire_line_fn *fn, void *ctx)
 		w->in = grown;
 		w->cap += CHUNK;
 	}
-	n = recv(WIRE_FD, w->in + w->n, w->cap - w->n, MSG_DONTWAIT);
+	n = receive(w);
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))
 		return 0;
 	if (n <= 0)
@@ -120,6 +181,8 @@ wire_take_log(struct wire *w)
 void
 wire_finish(struct wire *w)
 {
+	while (w->n_fds > 0)
+		close(w->fds[--w->n_fds]);
 	free(TAKE_PTR(w->in));
 	if (log_wire == w)
 		log_set_sink(NULL);

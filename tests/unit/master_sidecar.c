@@ -8,6 +8,7 @@
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 
 #include <cmocka.h>
@@ -50,20 +51,64 @@ carry_out(long long id, const char *method)
 			pause();
 }
 
+/* Byte by byte, so that a descriptor is known to belong to this line. false: the end. */
+static bool
+get_line(char *line, size_t max, int *with)
+{
+	size_t n = 0;
+
+	*with = -1;
+	while (n + 1 < max && (n == 0 || line[n - 1] != '\n')) {
+		union {
+			struct cmsghdr head;
+			char room[CMSG_SPACE(sizeof(int))];
+		} control;
+		struct iovec data = {.iov_base = line + n, .iov_len = 1};
+		struct msghdr m = {.msg_iov = &data,
+		    .msg_iovlen = 1,
+		    .msg_control = control.room,
+		    .msg_controllen = sizeof(control.room)};
+
+		if (recvmsg(SIDECAR_FD, &m, 0) <= 0)
+			return false;
+		if (m.msg_controllen >= CMSG_LEN(sizeof(int)))
+			memcpy(with, CMSG_DATA(&control.head), sizeof(*with));
+		n++;
+	}
+	line[n] = '\0';
+	return true;
+}
+
+/* As many bytes as the line says are in what came with it. */
+static void
+look_into(int with, const char *line)
+{
+	unsigned want;
+	char bytes[64];
+
+	if (sscanf(line, "{\"method\":\"look\",\"params\":{\"bytes\":%u}}", &want) == 1 &&
+	    pread(with, bytes, sizeof(bytes), 0) == want)
+		say("{\"event\":\"something\",\"data\":{\"n\":7}}\n");
+	close(with);
+}
+
 static int
 be_helper(void)
 {
-	FILE *in = fdopen(SIDECAR_FD, "r");
 	char line[4096], word[64] = "", method[64];
+	int with;
 
 	/* The descriptor the configuration speaks of has been handed over. */
-	if (fgets(line, sizeof(line), in) == NULL ||
+	if (!get_line(line, sizeof(line), &with) ||
 	    read(SIDECAR_FIRST_FD, word, sizeof(word) - 1) < 0 ||
 	    strstr(line, word) == NULL)
 		return 9;
 	say("{\"ready\":true}\n");
-	while (fgets(line, sizeof(line), in) != NULL)
-		if (sscanf(line, "{\"id\":%*[0-9],\"method\":\"%63[^\"]\"", method) == 1)
+	while (get_line(line, sizeof(line), &with))
+		if (with >= 0)
+			look_into(with, line);
+		else if (sscanf(line, "{\"id\":%*[0-9],\"method\":\"%63[^\"]\"", method) ==
+			 1)
 			carry_out(strtoll(line + strlen("{\"id\":"), NULL, 10), method);
 	return 0;
 }
@@ -220,6 +265,38 @@ end(struct fixture *f)
 	sidecar_close(f->s);
 	event_base_free(f->base);
 	close(f->pipe_fd);
+}
+
+/* Between other lines, more than the stream takes at once: each line has its own. */
+static void
+test_descriptors(void **state)
+{
+	struct fixture f;
+	int fd[8];
+
+	(void)state;
+	begin(&f, 5000);
+	for (unsigned i = 0; i < ARRAY_LEN(fd); i++) {
+		char path[] = "/tmp/shoal-sidecar-XXXXXX";
+
+		fd[i] = mkstemp(path);
+		unlink(path);
+		assert_int_equal(write(fd[i], "0123456789", i), i);
+	}
+	for (unsigned round = 0; round < 7; round++) {
+		for (unsigned i = 0; i < ARRAY_LEN(fd); i++)
+			assert_int_equal(sidecar_hand(f.s, "look",
+					     json_pack("{s:i}", "bytes", i), fd[i]),
+			    0);
+		for (unsigned i = 0; i < 10; i++)
+			ask(&f, "echo");
+	}
+	for (unsigned i = 0; i < ARRAY_LEN(fd); i++)
+		close(fd[i]);
+	await(&f, &f.events, 7 * ARRAY_LEN(fd));
+	await(&f, &f.answers, 70);
+	end(&f);
+	assert_int_equal(f.events, 7 * ARRAY_LEN(fd));
 }
 
 static void
@@ -414,6 +491,7 @@ int
 main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(test_descriptors),
 	    cmocka_unit_test(test_requests),
 	    cmocka_unit_test(test_restart),
 	    cmocka_unit_test(test_does_not_end),
