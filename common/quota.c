@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <sys/mman.h>
 #include <sys/random.h>
 #include <sys/stat.h>
@@ -83,6 +84,26 @@ quota_file(int dir_fd, bool writable, struct err *e)
 		return TAKE_FD(fd);
 	int reader = openat(dir_fd, QUOTA_FILE, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
 	return reader < 0 ? err_errno(e, "quotas: " QUOTA_FILE) : reader;
+}
+
+int
+quota_memory(int *reader, struct err *e)
+{
+	AUTO_FD int fd = memfd_create("shoal-quota", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	char path[40];
+
+	if (fd < 0)
+		return err_errno(e, "quotas: memfd_create");
+	/* A memfd is anybody's to open again for writing, unless its mode says otherwise.
+	 */
+	if (fill(fd, e) < 0)
+		return -1;
+	if (fchmod(fd, 0600) < 0 ||
+	    fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) < 0)
+		return err_errno(e, "quotas: memfd");
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	*reader = open(path, O_RDONLY | O_CLOEXEC);
+	return *reader < 0 ? err_errno(e, "quotas: %s", path) : TAKE_FD(fd);
 }
 
 int

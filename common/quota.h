@@ -48,6 +48,9 @@ struct quota_view {
 /* The file in dir_fd, made when it is not there. The descriptor is the caller's, CLOEXEC;
  * for workers it is one that cannot write. */
 NODISCARD int quota_file(int dir_fd, bool writable, struct err *e);
+/* The same without a file: the descriptor for the ledger, and in *reader that for workers.
+ */
+NODISCARD int quota_memory(int *reader, struct err *e);
 NODISCARD int quota_open(struct quota *q, int fd, bool writable, struct err *e);
 /* One that is all zeros is closed already. */
 void quota_close(struct quota *q);

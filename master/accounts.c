@@ -49,20 +49,42 @@ accounts_close(struct accounts *a)
 	*a = (struct accounts){.dir_fd = -1};
 }
 
+bool
+accounts_have_ledger(const struct accounts *a)
+{
+	return a->dir_fd >= 0 || a->held != NULL;
+}
+
+/* Serving goes on, and the ledger gets the memory itself. */
+static int
+create_in_memory(struct accounts *a, struct accounts_table *t, unsigned rows,
+    const unsigned id[3], int *fd, struct err *e)
+{
+	char name[ACCT_FILE_MAX];
+
+	held_set_full(a->held, e->text, acct_size(rows));
+	if (acct_create(&t->acct, -1, rows, id, fd, e) < 0)
+		return -1;
+	acct_file_name(t->acct.head, name);
+	if (held_add(a->held, name, *fd, e) == 0)
+		return 0;
+	acct_close(&t->acct);
+	close(TAKE_FD(*fd));
+	return -1;
+}
+
 int
-accounts_create(const struct accounts *a, struct accounts_table *t, unsigned rows,
+accounts_create(struct accounts *a, struct accounts_table *t, unsigned rows,
     const unsigned id[3], int *fd, struct err *e)
 {
 	*t = (struct accounts_table){0};
-	if (a == NULL || a->dir_fd < 0)
+	if (a == NULL || !accounts_have_ledger(a))
 		return acct_create(&t->acct, -1, rows, id, fd, e);
-	if (acct_create(&t->acct, a->dir_fd, rows, id, fd, e) == 0)
+	if (a->dir_fd < 0)
+		err_set(e, "there is no runtime directory");
+	else if (acct_create(&t->acct, a->dir_fd, rows, id, fd, e) == 0)
 		return 0;
-	/* Serving goes on; what this worker counts is lost to the ledger. */
-	log_error("accounts",
-	    "a worker's table is in memory only, the ledger will not see it",
-	    "slot=%u reason=\"%s\"", id[0], e->text);
-	return acct_create(&t->acct, -1, rows, id, fd, e);
+	return a->held == NULL ? -1 : create_in_memory(a, t, rows, id, fd, e);
 }
 
 void
@@ -159,7 +181,7 @@ accounts_look(struct accounts *a, struct accounts_table *t)
 			continue;
 		take(a, &t->marks[row], &now);
 		/* Nobody else says which rows may be given away. */
-		if (a->dir_fd < 0)
+		if (!accounts_have_ledger(a))
 			acct_applied_set(table, row, &now);
 	}
 	overflowed = atomic_load_explicit(&table->head->overflowed, memory_order_relaxed);

@@ -4,6 +4,7 @@
 #pragma once
 
 #include "common/acct.h"
+#include "master/held.h"
 
 #include <jansson.h>
 
@@ -29,7 +30,10 @@ struct accounts_table {
 };
 
 struct accounts {
-	int dir_fd;        /* owned; -1: tables are memory of no file */
+	int dir_fd; /* owned; -1: tables are memory of no file */
+	struct held
+	    *held; /* borrowed: with a ledger, what does not fit; NULL: there is none */
+	bool room_warned;
 	struct account *v; /* owned; ACCOUNTS_OTHER first */
 	uint32_t n, capacity;
 	struct acct_index *index; /* owned */
@@ -46,8 +50,10 @@ NODISCARD int accounts_open(struct accounts *a, const char *dir, bool recover,
 void accounts_close(struct accounts *a);
 
 /* A new table for a worker; id as acct_create(). *fd is the caller's. */
-NODISCARD int accounts_create(const struct accounts *a, struct accounts_table *t,
-    unsigned rows, const unsigned id[3], int *fd, struct err *e);
+NODISCARD int accounts_create(struct accounts *a, struct accounts_table *t, unsigned rows,
+    const unsigned id[3], int *fd, struct err *e);
+/* Whether a ledger takes what is counted; without one these sums are all there is. */
+bool accounts_have_ledger(const struct accounts *a);
 /* Adds what a table has grown since the last time. */
 void accounts_look(struct accounts *a, struct accounts_table *t);
 void accounts_table_close(struct accounts_table *t);

@@ -159,6 +159,7 @@ adopt_instance(struct master *m, const json_t *state, struct err *e)
 	if (READ(json_object_get(state, "instance"), m, upgrade_instance_fields, e) < 0 ||
 	    adopt_fd(m->fleet.spawn.board_fd, S_IFREG, "board", e) < 0 ||
 	    adopt_listeners(&m->listeners, json_object_get(state, "listeners"), e) < 0 ||
+	    held_restore(&m->held, json_object_get(state, "held"), e) < 0 ||
 	    jobs_from_json(&m->jobs, json_object_get(state, "jobs"), e) < 0)
 		return -1;
 	adopt_totals(&m->minder->totals, json_object_get(state, "totals"));

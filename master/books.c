@@ -1,25 +1,24 @@
 /* Starts, watches and ends the ledger. SPDX-License-Identifier: MIT */
 #include "master/books.h"
 
+#include "common/acct_spare.h"
+#include "common/handing.h"
 #include "common/log.h"
-#include "common/siphash.h"
 #include "master/books_lock.h"
+#include "master/books_place.h"
 #include "master/books_sums.h"
+#include "master/clock.h"
 #include "master/master.h"
 #include "master/sidecar.h"
 
-#include <errno.h>
 #include <event2/event.h>
-#include <fcntl.h>
 #include <limits.h>
-#include <signal.h>
 #include <stdio.h>
-#include <sys/file.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <time.h>
 
 #define LEDGER_NAME "shoal-ledger"
-#define DATABASE_NAME "ledger.db"
 #define GRACE_MS 15000 /* of its last flush, on a disk that is slow */
 /* Longer than most flushes and queries: a new one has to begin from the start. */
 #define SILENCE_MS 30000
@@ -28,107 +27,107 @@
 /* A ledger whose master was killed flushes once more before it lets go of the database. On
  * a slow disk that takes long: then serving begins, and the books wait for it. */
 #define LOCK_TRIES 10
-#define LOCK_PAUSE_NS 100000000
 
 struct books {
 	struct master *master;   /* borrowed */
 	struct sidecar *sidecar; /* owned */
 	char database[PATH_MAX], dir[512], program[1024], node[300];
-	int quota_fd; /* owned */
+	int quota_fd;        /* owned; what workers get, who may only read it */
+	int quota_memory_fd; /* owned; the ledger's, of a table without a file; else -1 */
 	struct books_lock lock;
-	int dir_fd;          /* owned; locked against others with this runtime directory */
-	bool ending;         /* the master's loop waits for it */
+	int dir_fd;  /* owned; locked against others with this runtime directory; -1: there
+			is none */
+	bool ending; /* the master's loop waits for it */
+	bool lockless;       /* the lock's file cannot be made; told already */
+	int64_t lockless_ms; /* since when */
 	struct quota quotas; /* of quota_fd */
 	struct books_sums sums;
 };
 
 /* ---- Where things are ---- */
 
-static bool
-find_database(const struct conf *c, char *path, size_t max)
-{
-	const char *state = c->state_dir ? c->state_dir : getenv("STATE_DIRECTORY");
-
-	if (c->ledger != NULL && strcmp(c->ledger, "none") == 0)
-		return false;
-	if (c->ledger != NULL && c->ledger[0] != '\0')
-		snprintf(path, max, "%s", c->ledger);
-	else if (state != NULL && state[0] != '\0')
-		/* systemd separates several by colons. */
-		snprintf(path, max, "%.*s/" DATABASE_NAME, (int)strcspn(state, ":"), state);
-	else
-		return false;
-	return true;
-}
-
-/* The directory goes with the database, which is one instance's by its lock: names of
- * instances are their applications' by default, and need not differ. */
-static int
-name_dir(const char *database, char *dir, size_t max)
-{
-	static const uint64_t any_key[2];
-	const char *runtime = getenv("RUNTIME_DIRECTORY");
-	int n;
-
-	if (runtime != NULL && runtime[0] != '\0')
-		n = snprintf(
-		    dir, max, "%.*s/accounts", (int)strcspn(runtime, ":"), runtime);
-	else
-		n = snprintf(dir, max, "/dev/shm/shoal-%u-%016llx", (unsigned)geteuid(),
-		    (unsigned long long)siphash(any_key, database, strlen(database)));
-	return n > 0 && (size_t)n < max ? 0 : -1;
-}
-
 const char *
 books_dir(const struct books *b)
 {
-	return b ? b->dir : NULL;
+	return b && b->dir_fd >= 0 ? b->dir : NULL;
 }
 
-static int
-make_dir(struct books *b, struct err *e)
-{
-	const char *dir = b->dir;
-	struct stat st;
+/* ---- The database's lock ---- */
 
-	if (mkdir(dir, 0700) < 0 && errno != EEXIST)
-		return err_errno(e,
-		    "the accounts' directory %s (RUNTIME_DIRECTORY names another place)",
-		    dir);
-	if (lstat(dir, &st) < 0)
-		return err_errno(e, "the accounts' directory %s", dir);
-	if (!S_ISDIR(st.st_mode) || st.st_uid != geteuid() || (st.st_mode & 022) != 0)
-		return err_set(e,
-		    "the accounts' directory %s must belong to uid %u, and nobody else may "
-		    "write "
-		    "there",
-		    dir, (unsigned)geteuid());
-	b->dir_fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
-	if (b->dir_fd < 0)
-		return err_errno(e, "the accounts' directory %s", dir);
-	for (int i = 0; flock(b->dir_fd, LOCK_EX | LOCK_NB) < 0; i++) {
-		if (errno != EWOULDBLOCK || i >= LOCK_TRIES)
-			return err_set(e,
-			    "the accounts' directory %s is in use by another instance; "
-			    "give each its own RUNTIME_DIRECTORY",
-			    dir);
-		nanosleep(&(struct timespec){.tv_nsec = LOCK_PAUSE_NS}, NULL);
-	}
-	return 0;
+/* As if it were a ledger's first flush that failed. */
+static void
+tell_lockless(struct books *b, const char *why)
+{
+	if (b->lockless)
+		return;
+	b->lockless = true;
+	b->lockless_ms = clock_ms();
+	log_error("ledger", "database cannot be written, there is no ledger yet",
+	    "reason=\"%s\" consequence=\"counting goes on in memory\"", why);
+	events_emit(&b->master->events, "accounting.disk_full",
+	    json_pack("{s:s, s:s}", "path", b->database, "reason", why));
 }
 
-static int
-make_absolute(char *path, size_t max, struct err *e)
+static void
+tell_locked(struct books *b)
 {
-	char cwd[PATH_MAX / 2], given[PATH_MAX / 2];
+	if (!b->lockless)
+		return;
+	b->lockless = false;
+	events_emit(&b->master->events, "accounting.recovered",
+	    json_pack("{s:i, s:f}", "failed_flushes", 0, "for_s",
+		(double)(clock_ms() - b->lockless_ms) / 1000));
+}
 
-	if (path[0] == '/')
-		return 0;
-	if (strlen(path) >= sizeof(given) || getcwd(cwd, sizeof(cwd)) == NULL)
-		return err_set(e, "--ledger %s: cannot be made an absolute path", path);
-	snprintf(given, sizeof(given), "%s", path);
-	snprintf(path, max, "%s/%s", cwd, given);
-	return 0;
+/* ---- Tables that have no room in the directory ---- */
+
+static json_int_t
+free_bytes(const struct books *b)
+{
+	struct statvfs fs;
+
+	return b->dir_fd >= 0 && fstatvfs(b->dir_fd, &fs) == 0
+		   ? (json_int_t)(fs.f_bavail * fs.f_frsize)
+		   : 0;
+}
+
+static void
+on_full(void *ctx, const char *why, size_t needed)
+{
+	static const char advice[] =
+	    "free room there, make its tmpfs larger, or name another place with "
+	    "RUNTIME_DIRECTORY";
+	struct books *b = ctx;
+
+	log_error("accounts", "tables of new workers are in memory alone",
+	    "directory=%s free_bytes=%lld needed_bytes=%zu reason=\"%s\" "
+	    "consequence=\"nothing is lost unless master and ledger are killed together\" "
+	    "advice=\"%s\"",
+	    b->dir, (long long)free_bytes(b), needed, why, advice);
+	events_emit(&b->master->events, "accounting.memory_only",
+	    json_pack("{s:s, s:I, s:I, s:s, s:s}", "directory", b->dir, "free_bytes",
+		free_bytes(b), "needed_bytes", (json_int_t)needed, "reason", why, "advice",
+		advice));
+}
+
+static void
+on_room(void *ctx)
+{
+	struct books *b = ctx;
+
+	log_info("accounts", "tables of new workers are files again",
+	    "directory=%s free_bytes=%lld", b->dir, (long long)free_bytes(b));
+	events_emit(&b->master->events, "accounting.memory_only_ended",
+	    json_pack("{s:s, s:I}", "directory", b->dir, "free_bytes", free_bytes(b)));
+}
+
+static bool
+on_hand(void *ctx, const char *name, int fd)
+{
+	struct books *b = ctx;
+
+	return b->sidecar != NULL && sidecar_hand(b->sidecar, LEDGER_TABLE,
+					 json_pack("{s:s}", "name", name), fd) == 0;
 }
 
 /* ---- The process ---- */
@@ -141,14 +140,19 @@ on_start(void *ctx, int fds[SIDECAR_FDS_MAX])
 	struct err e = {""};
 
 	/* Two would count the same twice. */
-	if (books_lock_take(&b->lock, 1, &e) < 0 ||
-	    (b->lock.place_fd >= 0 && b->lock.fd < 0)) {
-		log_warn("ledger", "database in use", "reason=\"%s\"",
-		    e.text[0] ? e.text : "the ledger of a master before still writes");
+	if (books_lock_take(&b->lock, 1, &e) < 0)
+		log_warn("ledger", "database in use", "reason=\"%s\"", e.text);
+	else if (b->lock.blocked != 0)
+		tell_lockless(b, strerror(b->lock.blocked));
+	else if (b->lock.fd < 0)
+		log_warn("ledger", "database in use",
+		    "reason=\"the ledger of a master before still writes\"");
+	if (b->lock.fd < 0)
 		return SIDECAR_NOT_NOW;
-	}
+	tell_locked(b);
 	fds[0] = b->lock.fd;
-	return b->lock.fd < 0 ? 0 : 1;
+	fds[1] = b->quota_memory_fd;
+	return b->quota_memory_fd < 0 ? 1 : 2;
 }
 
 static json_t *
@@ -158,13 +162,23 @@ on_config(void *ctx)
 	const struct conf *c = &b->master->heritage.conf;
 
 	books_sums_begin(&b->sums);
-	return json_pack("{s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:I}", "segments", b->dir,
-	    "database", b->database, "node", b->node, "flush_ms",
+	return json_pack("{s:s, s:s, s:s, s:i, s:I, s:I, s:I, s:I, s:I, s:I}", "segments",
+	    b->dir_fd < 0 ? "" : b->dir, "database", b->database, "node", b->node,
+	    "quota_fd", b->quota_memory_fd < 0 ? -1 : SIDECAR_FIRST_FD + 1, "handed",
+	    (json_int_t)held_forget_told(&b->master->held), "flush_ms",
 	    (json_int_t)c->ledger_flush, "minutes_s",
 	    (json_int_t)(c->ledger_keep_minutes / 1000), "hours_s",
 	    (json_int_t)(c->ledger_keep_hours / 1000), "days_s",
 	    (json_int_t)(c->ledger_keep_days / 1000), "outbox_s",
 	    (json_int_t)(c->ledger_keep_outbox / 1000));
+}
+
+static void
+on_started(void *ctx)
+{
+	struct books *b = ctx;
+
+	held_tell(&b->master->held);
 }
 
 static void
@@ -181,9 +195,12 @@ static void
 on_event(void *ctx, const char *type, json_t *data)
 {
 	struct books *b = ctx;
+	const char *name = json_string_value(json_object_get(data, "name"));
 
 	if (strcmp(type, LEDGER_COUNTS_EVENT) == 0)
 		books_sums_take(&b->sums, data);
+	else if (strcmp(type, LEDGER_TABLE_DONE) == 0)
+		held_drop(&b->master->held, name ? name : "");
 	else
 		events_emit(&b->master->events, type, json_incref(data));
 }
@@ -281,6 +298,7 @@ start(struct books *b, struct err *e)
 	    .ctx = b,
 	    .on_start = on_start,
 	    .on_config = on_config,
+	    .on_started = on_started,
 	    .on_state = on_state,
 	    .on_event = on_event,
 	    .on_ended = on_ended,
@@ -290,17 +308,34 @@ start(struct books *b, struct err *e)
 		return err_errno(
 		    e, "cannot run %s, which belongs beside shoal", b->program);
 	b->sidecar = sidecar_open(&setup, e);
-	return b->sidecar ? 0 : -1;
+	if (b->sidecar == NULL)
+		return -1;
+	held_tell(&b->master->held);
+	return 0;
+}
+
+/* 0 also without: then tables are in memory alone. */
+static int
+make_dir(struct books *b, struct err *e)
+{
+	bool without;
+
+	b->dir_fd = books_make_dir(b->dir, &without, e);
+	if (b->dir_fd >= 0)
+		return 0;
+	if (without)
+		held_set_full(&b->master->held, e->text, 0);
+	return without ? 0 : -1;
 }
 
 static int
 open_quotas(struct books *b, struct err *e)
 {
-	AUTO_FD int dir = open(b->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-
-	if (dir < 0)
-		return err_errno(e, "the accounts' directory %s", b->dir);
-	b->quota_fd = quota_file(dir, false, e);
+	if (b->dir_fd >= 0)
+		b->quota_fd = quota_file(b->dir_fd, false, e);
+	/* No room: its rows come from the database anyhow. */
+	if (b->quota_fd < 0)
+		b->quota_memory_fd = quota_memory(&b->quota_fd, e);
 	return b->quota_fd < 0 ? -1 : quota_open(&b->quotas, b->quota_fd, false, e);
 }
 
@@ -322,6 +357,15 @@ books_sums(const struct books *b)
 	return b ? &b->sums : NULL;
 }
 
+static void
+hold_for(struct held *h, struct books *b)
+{
+	h->ctx = b;
+	h->hand = b ? on_hand : NULL;
+	h->on_full = b ? on_full : NULL;
+	h->on_room = b ? on_room : NULL;
+}
+
 int
 books_open(struct books **out, struct master *m, struct err *e)
 {
@@ -330,26 +374,27 @@ books_open(struct books **out, struct master *m, struct err *e)
 	struct books *b;
 	struct stat st;
 
-	if (!find_database(c, database, sizeof(database)))
+	if (!books_find_database(c, database, sizeof(database)))
 		return 0;
 	b = calloc(1, sizeof(*b));
 	if (b == NULL)
 		return err_set(e, "out of memory");
 	*out = b;
 	b->master = m;
-	b->dir_fd = b->quota_fd = -1;
-	b->lock = (struct books_lock){b->database, -1, -1};
+	b->dir_fd = b->quota_fd = b->quota_memory_fd = -1;
+	b->lock = (struct books_lock){.database = b->database, .place_fd = -1, .fd = -1};
+	hold_for(&m->held, b);
 	snprintf(b->database, sizeof(b->database), "%s", database);
 	snprintf(b->program, sizeof(b->program), "%s/" LEDGER_NAME, m->bin_dir);
 	name_node(b, c);
 	b->sums.complete_until = (double)time(NULL);
 	books_sums_restore(&b->sums, json_object_get(m->adopted, "books"));
-	if (make_absolute(b->database, sizeof(b->database), e) < 0)
+	if (books_make_absolute(b->database, sizeof(b->database), e) < 0)
 		return -1;
 	if (stat(b->database, &st) == 0 && S_ISDIR(st.st_mode))
 		return err_set(e, "--ledger %s is a directory; name a file", b->database);
-	if (name_dir(b->database, b->dir, sizeof(b->dir)) < 0)
-		return err_set(e, "the path of the accounts' directory is too long");
+	if (books_name_dir(b->database, b->dir, sizeof(b->dir), e) < 0)
+		return -1;
 	if (books_lock_take(&b->lock, LOCK_TRIES, e) < 0)
 		return -1;
 	if (make_dir(b, e) < 0 || open_quotas(b, e) < 0)
@@ -357,15 +402,30 @@ books_open(struct books **out, struct master *m, struct err *e)
 	return start(b, e);
 }
 
-/* After a clean end nothing is left there but the table of quotas; what could not be
- * flushed stays for the next instance. */
+/* What the ledger could not put into the database, and is in no file. */
+static void
+save_held(const struct books *b)
+{
+	struct held *h = &b->master->held;
+	size_t lost = held_save(h, b->dir_fd);
+
+	if (lost > 0)
+		log_crit("accounts",
+		    "counts that are in no file and not in the ledger are lost",
+		    "tables=%zu directory=%s free_bytes=%lld advice=\"both that directory "
+		    "and the ledger's disk were full\"",
+		    lost, b->dir, (long long)free_bytes(b));
+}
+
+/* After a clean end nothing is left there but the table of quotas and what was reserved;
+ * what could not be flushed stays for the next instance. */
 static void
 remove_dir(const struct books *b)
 {
-	char path[sizeof(b->dir) + sizeof(QUOTA_FILE) + 1];
-
-	snprintf(path, sizeof(path), "%s/" QUOTA_FILE, b->dir);
-	(void)unlink(path);
+	if (b->dir_fd < 0)
+		return;
+	acct_spare_drop(b->dir_fd);
+	(void)unlinkat(b->dir_fd, QUOTA_FILE, 0);
 	(void)rmdir(b->dir);
 }
 
@@ -374,15 +434,18 @@ books_close(struct books *b)
 {
 	if (b == NULL)
 		return;
-	if (b->ending && sidecar_has_ended(b->sidecar))
+	if (b->ending && sidecar_has_ended(b->sidecar)) {
+		save_held(b);
 		remove_dir(b);
+	}
 	sidecar_close(b->sidecar);
 	books_lock_drop(&b->lock);
-	if (b->dir_fd >= 0)
-		close(b->dir_fd);
 	quota_close(&b->quotas);
-	if (b->quota_fd >= 0)
-		close(b->quota_fd);
+	hold_for(&b->master->held, NULL);
+	const int fds[] = {b->dir_fd, b->quota_fd, b->quota_memory_fd};
+	for (size_t i = 0; i < ARRAY_LEN(fds); i++)
+		if (fds[i] >= 0)
+			close(fds[i]);
 	free(b);
 }
 

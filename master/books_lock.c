@@ -1,8 +1,6 @@
 /* Who may write to a database. SPDX-License-Identifier: MIT */
 #include "master/books_lock.h"
 
-#include "common/log.h"
-
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -30,17 +28,17 @@ refuse_other(int fd, const char *database, struct err *e)
 
 /* -1 and an empty e: the disk does not let us. */
 static int
-open_file(const char *database, struct err *e)
+open_file(struct books_lock *l, struct err *e)
 {
 	char path[PATH_MAX + 8];
 	int fd;
 
 	e->text[0] = '\0';
-	snprintf(path, sizeof(path), "%s.lock", database);
+	snprintf(path, sizeof(path), "%s.lock", l->database);
 	fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+	l->blocked = 0;
 	if (fd < 0 && (errno == ENOSPC || errno == EROFS || errno == EDQUOT))
-		log_warn("ledger", "database cannot be written yet",
-		    "path=%s reason=\"%s\"", path, strerror(errno));
+		l->blocked = errno;
 	else if (fd < 0)
 		err_errno(e, "--ledger: %s", path);
 	return fd;
@@ -75,7 +73,7 @@ try_lock(int fd, int (*lock)(int fd), int tries)
 static int
 take_place(struct books_lock *l, int tries, struct err *e)
 {
-	AUTO_FD int fd = open_file(l->database, e);
+	AUTO_FD int fd = open_file(l, e);
 
 	if (fd < 0)
 		return e->text[0] != '\0' ? -1 : 0;
@@ -96,7 +94,7 @@ books_lock_take(struct books_lock *l, int tries, struct err *e)
 		return -1;
 	if (l->place_fd < 0 || l->fd >= 0)
 		return 0;
-	fd = open_file(l->database, e);
+	fd = open_file(l, e);
 	if (fd < 0)
 		return e->text[0] != '\0' ? -1 : 0;
 	if (try_lock(fd, lock_whole, tries) == 0)

@@ -53,6 +53,7 @@ struct master {
 	struct signals signals;
 	struct fleet fleet;
 	struct accounts accounts;
+	struct held held; /* tables of accounts that are in no directory */
 	struct events events;
 	struct jobs jobs;
 	struct selfcount self;

@@ -3,6 +3,7 @@
 
 #include "common/log.h"
 #include "master/accept_queue.h"
+#include "master/accounts_room.h"
 #include "master/chores.h"
 #include "master/clock.h"
 #include "master/master.h"
@@ -266,7 +267,7 @@ tell_overflow(struct minder *m, int64_t now_ms)
 {
 	const uint64_t n = m->master->accounts.overflowed;
 
-	if (n == m->overflow_told || m->master->accounts.dir_fd >= 0 ||
+	if (n == m->overflow_told || accounts_have_ledger(&m->master->accounts) ||
 	    (m->overflow_ms != 0 && now_ms - m->overflow_ms < OVERFLOW_EVERY_MS))
 		return;
 	events_emit(&m->master->events, "accounting.overflow",
@@ -281,6 +282,18 @@ minder_look_at_accounts(struct minder *m)
 {
 	for (struct proc *p = m->master->fleet.procs; p != NULL; p = p->next)
 		accounts_look(&m->master->accounts, &p->accounts);
+}
+
+/* For tables of workers to come. */
+static void
+mind_room(struct minder *m)
+{
+	const struct fleet *f = &m->master->fleet;
+
+	held_tell(&m->master->held);
+	if (!f->stopping)
+		accounts_keep_room(&m->master->accounts,
+		    (unsigned)master_conf(m->master)->accounts_max, f->wanted);
 }
 
 static void
@@ -332,6 +345,7 @@ on_tick(evutil_socket_t fd, short what, void *arg)
 	if (now_ms / 1000 != m->ticked_ms / 1000) {
 		feed_history(m, now_ms);
 		minder_look_at_accounts(m);
+		mind_room(m);
 		tell_overflow(m, now_ms);
 		mind_queues(m);
 		minder_tell_status(m);

@@ -210,6 +210,7 @@ open_accounts(struct master *m, struct err *e)
 		&m->accounts, books_dir(m->books), m->adopted == NULL, m->base, e) < 0)
 		return -1;
 	accounts_restore(&m->accounts, json_object_get(m->adopted, "accounts"));
+	m->accounts.held = m->books != NULL ? &m->held : NULL;
 	return 0;
 }
 
@@ -275,6 +276,7 @@ start_undo(struct master *m)
 	minder_close(m->minder);
 	fleet_finish(&m->fleet);
 	accounts_close(&m->accounts);
+	held_finish(&m->held);
 	listeners_close(&m->listeners);
 	pidfile_close(&m->pidfile);
 	signals_close(&m->signals);

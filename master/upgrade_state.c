@@ -169,7 +169,7 @@ static json_t *
 state_to_json(const struct master *m)
 {
 	return json_pack("{s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, "
-			 "s:o, s:o, s:o, s:o, s:o*}",
+			 "s:o, s:o, s:o, s:o, s:o, s:o*}",
 	    "shoal", SHOAL_VERSION, "layout", layout_to_json(), "instance",
 	    FIELDS(m, upgrade_instance_fields), "conf", conf_save(&m->heritage.conf),
 	    "listeners", listeners_to_json(&m->listeners), "generations",
@@ -179,7 +179,8 @@ state_to_json(const struct master *m)
 	    "usage", meter_save(&m->minder->meter), "metrics",
 	    metric_sums_save(m->minder->metrics), "routes", routes_save(&m->minder->routes),
 	    "crashes", crashes_save(&m->minder->crashes), "self",
-	    selfcount_to_json(&m->self, &m->events), "control", ctl_to_json(m->ctl));
+	    selfcount_to_json(&m->self, &m->events), "held", held_to_json(&m->held),
+	    "control", ctl_to_json(m->ctl));
 }
 
 /* Of accounts, and of the ledger, where there is one. */
@@ -296,6 +297,8 @@ upgrade_each_fd(const struct master *m, int (*change)(int fd))
 	for (const struct proc *p = m->fleet.procs; p != NULL; p = p->next)
 		rc |= change_one(p->channel, change) | change_one(p->seg_fd, change) |
 		      change_one(p->trace_fd, change) | change_one(p->accounts_fd, change);
+	for (const struct held_table *t = m->held.v; t != NULL; t = t->next)
+		rc |= change_one(t->fd, change);
 	for (const struct mold *mold = m->fleet.molds; mold != NULL; mold = mold->next)
 		if (mold->gen != NULL)
 			rc |= change_one(mold->channel, change);

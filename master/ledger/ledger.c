@@ -2,6 +2,7 @@
  * SPDX-License-Identifier: MIT */
 #include "master/ledger/ledger.h"
 
+#include "common/handing.h"
 #include "common/log.h"
 #include "master/ledger/columns.h"
 #include "master/ledger/quotas.h"
@@ -388,6 +389,12 @@ on_nonsense(
 		"account", account, "reason", why));
 }
 
+static void
+on_finished(void *ctx, const struct segment *s)
+{
+	ledger_event(ctx, LEDGER_TABLE_DONE, json_pack("{s:s}", "name", s->name));
+}
+
 static int
 open_timers(struct ledger *l, struct err *e)
 {
@@ -424,9 +431,13 @@ ledger_open(struct ledger *l, const json_t *config, struct err *e)
 		    e, "the database needs an absolute path, not \"%s\"", s->path);
 	if (segments_open(&l->segments, ledger_param_text(config, "segments", ""), e) < 0)
 		return -1;
-	l->segments.ops = (struct segments_ops){
-	    .on_delta = on_delta, .on_nonsense = on_nonsense, .ctx = l};
-	l->quotas = quotas_create(l->segments.dir_fd, e);
+	l->segments.ops = (struct segments_ops){.on_delta = on_delta,
+	    .on_nonsense = on_nonsense,
+	    .on_finished = on_finished,
+	    .ctx = l};
+	l->segments.awaited = (size_t)MAX(ledger_param_int(config, "handed", 0), 0);
+	l->quotas = quotas_create(
+	    l->segments.dir_fd, (int)ledger_param_int(config, "quota_fd", -1), e);
 	if (l->quotas == NULL || open_timers(l, e) < 0)
 		return -1;
 	/* A disk that does not want it now may want it later. */
@@ -443,8 +454,7 @@ ledger_close(struct ledger *l)
 		if (fds[i] >= 0)
 			close(fds[i]);
 	store_close(&l->store);
-	if (l->segments.dir_fd >= 0)
-		segments_close(&l->segments);
+	segments_close(&l->segments);
 	quotas_destroy(l->quotas);
 	wire_finish(&l->wire);
 }

@@ -46,6 +46,11 @@ NODISCARD int ledger_flush(struct ledger *l, bool new_lot);
 void ledger_on_clock(struct ledger *l);
 /* One request; the answer is sent. */
 void ledger_answer(struct ledger *l, const json_t *line);
+/* What the master says without asking: a table in memory alone, with its descriptor. */
+void ledger_take_table(struct ledger *l, const json_t *line);
+/* At the end of the stream. When the master was killed, tables that are in memory alone are
+ * in nobody else's hands: stays until their workers have ended and all is in the store. */
+void ledger_outlive_master(struct ledger *l);
 /* data is stolen. */
 void ledger_event(struct ledger *l, const char *type, json_t *data);
 /* Tells the master what was counted, and how things are. */

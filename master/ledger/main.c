@@ -22,7 +22,10 @@ on_line(void *ctx, json_t *line)
 	struct err e = {""};
 
 	if (configured) {
-		ledger_answer(l, line);
+		if (json_object_get(line, "id") == NULL)
+			ledger_take_table(l, line);
+		else
+			ledger_answer(l, line);
 		return;
 	}
 	configured = true;
@@ -64,6 +67,18 @@ run(struct ledger *l)
 	}
 }
 
+static int
+finish(struct ledger *l)
+{
+	/* What a killed master had said before that was not read yet. */
+	while (wire_is_orphaned() && wire_read(&l->wire, on_line, l) == 0)
+		;
+	if (!configured)
+		return EXIT_SUCCESS;
+	ledger_outlive_master(l);
+	return ledger_flush(l, false) < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
+}
+
 int
 main(int argc, char **argv)
 {
@@ -88,10 +103,7 @@ main(int argc, char **argv)
 	l.segments.dir_fd = -1;
 	wire_take_log(&l.wire);
 	run(&l);
-	if (l.ending)
-		code = LEDGER_EXIT_CONFIG;
-	else if (configured && ledger_flush(&l, false) < 0)
-		code = EXIT_FAILURE;
+	code = l.ending ? LEDGER_EXIT_CONFIG : finish(&l);
 	ledger_close(&l);
 	return code;
 }

@@ -387,10 +387,11 @@ quotas_unset(struct quotas *qs, struct store *s, struct quota_rule *rule, struct
 }
 
 struct quotas *
-quotas_create(int dir_fd, struct err *e)
+quotas_create(int dir_fd, int table_fd, struct err *e)
 {
 	struct quotas *qs = calloc(1, sizeof(*qs));
-	AUTO_FD int fd = quota_file(dir_fd, true, e);
+	AUTO_FD int own = table_fd < 0 ? quota_file(dir_fd, true, e) : -1;
+	const int fd = table_fd < 0 ? own : table_fd;
 
 	if (qs == NULL) {
 		err_set(e, "out of memory");

@@ -32,8 +32,9 @@ struct quotas {
 	bool changed; /* since the table was published */
 };
 
-/* Makes the table in dir_fd, empty or as it was left. */
-struct quotas *quotas_create(int dir_fd, struct err *e);
+/* table_fd: the table (stays the caller's); -1: it is made in dir_fd, empty or as it was
+ * left. */
+struct quotas *quotas_create(int dir_fd, int table_fd, struct err *e);
 void quotas_destroy(struct quotas *qs);
 /* Reads them from the store, with what was used in their windows. */
 NODISCARD int quotas_load(struct quotas *qs, struct store *s, int64_t now, struct err *e);

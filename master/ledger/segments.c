@@ -44,6 +44,8 @@ static void
 destroy(struct segment *s)
 {
 	acct_close(&s->acct);
+	if (s->fd >= 0)
+		close(s->fd);
 	free(s->rows);
 	free(s);
 }
@@ -90,20 +92,18 @@ read_marks(struct segment *s, struct store *store, struct err *e)
 	return 0;
 }
 
-/* 0: there, or not to be had and skipped. */
+/* 1: added; 0: not to be had, and looked at again. fd is the caller's. */
 static int
-add(struct segments *sg, const char *name, struct store *store, struct err *e)
+add(struct segments *sg, const char *name, int fd, struct store *store, struct err *e)
 {
-	AUTO_FD int fd = openat(sg->dir_fd, name, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
 	struct segment **grown;
 	struct segment *s;
 
-	if (fd < 0)
-		return 0;
 	s = calloc(1, sizeof(*s));
 	if (s == NULL)
 		return err_set(e, "out of memory");
-	/* Half made (the magic is written last), or not what it seems: looked at again. */
+	s->fd = -1;
+	/* Half made (the magic is written last), or not what it seems. */
 	if (!parse_name(name, s->id) || acct_open(&s->acct, fd, ACCT_APPLY, e) < 0) {
 		log_debug("ledger", "segment not readable", "name=%s", name);
 		free(s);
@@ -124,7 +124,15 @@ add(struct segments *sg, const char *name, struct store *store, struct err *e)
 	}
 	sg->v[sg->n++] = s;
 	s->present = sg->news = true;
-	return 0;
+	return 1;
+}
+
+static int
+add_file(struct segments *sg, const char *name, struct store *store, struct err *e)
+{
+	AUTO_FD int fd = openat(sg->dir_fd, name, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
+
+	return fd < 0 ? 0 : MIN(add(sg, name, fd, store, e), 0);
 }
 
 static struct segment *
@@ -136,8 +144,63 @@ find(const struct segments *sg, const char *name)
 	return NULL;
 }
 
+/* ---- Those that are in no directory ---- */
+
 int
-segments_scan(struct segments *sg, struct store *store, struct err *e)
+segments_hand(struct segments *sg, const char *name, int fd, struct err *e)
+{
+	AUTO_FD int own = fd;
+	uint8_t id[SEGMENT_ID_LEN];
+	struct segment_handed *grown;
+
+	if (!parse_name(name, id))
+		return err_set(e, "\"%.80s\" is no segment's name", name);
+	sg->awaited -= sg->awaited > 0;
+	if (find(sg, name) != NULL)
+		return 0;
+	grown = reallocarray(sg->handed, sg->n_handed + 1, sizeof(*grown));
+	if (grown == NULL)
+		return err_set(e, "out of memory");
+	sg->handed = grown;
+	snprintf(grown[sg->n_handed].name, sizeof(grown->name), "%s", name);
+	grown[sg->n_handed++].fd = TAKE_FD(own);
+	return 0;
+}
+
+static int
+add_handed(struct segments *sg, struct store *store, struct err *e)
+{
+	size_t kept = 0;
+	int rc = 0;
+
+	for (size_t i = 0; i < sg->n_handed; i++) {
+		struct segment_handed *h = &sg->handed[i];
+		int got = rc < 0 ? 0 : add(sg, h->name, h->fd, store, e);
+
+		if (got == 1)
+			sg->v[sg->n - 1]->fd = h->fd;
+		else
+			sg->handed[kept++] = *h;
+		rc = MIN(got, rc);
+	}
+	sg->n_handed = kept;
+	return MIN(rc, 0);
+}
+
+size_t
+segments_in_memory(const struct segments *sg)
+{
+	size_t n = sg->n_handed;
+
+	for (size_t i = 0; i < sg->n; i++)
+		n += sg->v[i]->fd >= 0;
+	return n;
+}
+
+/* ---- All of them ---- */
+
+static int
+scan_dir(struct segments *sg, struct store *store, struct err *e)
 {
 	int fd = openat(sg->dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
@@ -149,8 +212,6 @@ segments_scan(struct segments *sg, struct store *store, struct err *e)
 			close(fd);
 		return err_errno(e, "%s", sg->dir);
 	}
-	for (size_t i = 0; i < sg->n; i++)
-		sg->v[i]->present = false;
 	while (rc == 0 && (d = readdir(dir)) != NULL) {
 		struct segment *known;
 		uint8_t id[SEGMENT_ID_LEN];
@@ -161,10 +222,20 @@ segments_scan(struct segments *sg, struct store *store, struct err *e)
 		if (known != NULL)
 			known->present = true;
 		else if (sg->n < SEGMENTS_MAX)
-			rc = add(sg, d->d_name, store, e);
+			rc = add_file(sg, d->d_name, store, e);
 	}
 	closedir(dir);
 	return rc;
+}
+
+int
+segments_scan(struct segments *sg, struct store *store, struct err *e)
+{
+	for (size_t i = 0; i < sg->n; i++)
+		sg->v[i]->present = sg->v[i]->fd >= 0;
+	if (sg->dir_fd >= 0 && scan_dir(sg, store, e) < 0)
+		return -1;
+	return add_handed(sg, store, e);
 }
 
 /* ---- The end of a segment ---- */
@@ -179,8 +250,13 @@ is_settled(const struct segment *s)
 }
 
 static void
-remove_file(const struct segments *sg, const struct segment *s)
+let_go(const struct segments *sg, const struct segment *s)
 {
+	if (s->fd >= 0) {
+		if (sg->ops.on_finished != NULL)
+			sg->ops.on_finished(sg->ops.ctx, s);
+		return;
+	}
 	if (unlinkat(sg->dir_fd, s->name, 0) < 0 && errno != ENOENT)
 		log_warn("ledger", "segment cannot be removed", "name=%s reason=\"%s\"",
 		    s->name, strerror(errno));
@@ -246,15 +322,17 @@ segments_retire(struct segments *sg, struct store *store, struct err *e)
 
 		if ((s->closed && s->noted && is_settled(s)) || !s->present) {
 			if (s->present)
-				remove_file(sg, s);
+				let_go(sg, s);
 			destroy(s);
 		} else {
 			sg->v[kept++] = s;
 		}
 	}
-	if (kept == sg->n && sg->swept)
-		return 0;
+	sg->swept = sg->swept && kept == sg->n;
 	sg->n = kept;
+	/* What the master is about to hand over is not gone. */
+	if (sg->swept || sg->awaited > 0 || sg->n_handed > 0)
+		return 0;
 	if (forget_gone(sg, store, e) < 0)
 		return -1;
 	sg->swept = true;
@@ -273,6 +351,9 @@ segments_open(struct segments *sg, const char *dir, struct err *e)
 	if (fd < 0 || read(fd, sg->boot, sizeof(sg->boot) - 1) <= 0)
 		strcpy(sg->boot, "unknown");
 	sg->boot[strcspn(sg->boot, "\n")] = '\0';
+	sg->dir_fd = -1;
+	if (dir[0] == '\0')
+		return 0;
 	sg->dir_fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	return sg->dir_fd < 0 ? err_errno(e, "%s", dir) : 0;
 }
@@ -282,7 +363,10 @@ segments_close(struct segments *sg)
 {
 	for (size_t i = 0; i < sg->n; i++)
 		destroy(sg->v[i]);
+	for (size_t i = 0; i < sg->n_handed; i++)
+		close(sg->handed[i].fd);
 	free(sg->v);
+	free(sg->handed);
 	free(sg->pending);
 	if (sg->dir_fd >= 0)
 		close(sg->dir_fd);

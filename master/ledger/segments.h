@@ -25,6 +25,7 @@ struct segment_row {
 struct segment {
 	char name[SEGMENT_NAME_MAX]; /* of its file */
 	uint8_t id[SEGMENT_ID_LEN];
+	int fd; /* owned; -1: it is a file of the directory, not in memory alone */
 	struct acct acct;
 	struct segment_row *rows; /* owned */
 	uint64_t looked_ns;       /* CLOCK_BOOTTIME of the last look; 0: none yet */
@@ -32,7 +33,13 @@ struct segment {
 	bool closed;              /* its last look was behind its end */
 	bool closed_before;       /* the last look found its writer gone */
 	bool flagged;             /* it made no sense somewhere */
-	bool present;             /* while the directory is read */
+	bool present;             /* it is in memory alone, or was found in the directory */
+};
+
+/* One that the master has handed over and that no store was there for yet. */
+struct segment_handed {
+	char name[SEGMENT_NAME_MAX];
+	int fd; /* owned */
 };
 
 /* What the books hear about; all may be NULL. */
@@ -43,15 +50,20 @@ struct segments_ops {
 	/* Counters went backwards, or faster than any network. */
 	void (*on_nonsense)(void *ctx, const struct segment *s, uint32_t row,
 	    const char *account, const char *why);
+	/* All of it is in the store: who holds its memory may let go of it. */
+	void (*on_finished)(void *ctx, const struct segment *s);
 	void *ctx;
 };
 
 struct segments {
-	int dir_fd; /* owned */
+	int dir_fd; /* owned; -1: there is none, all segments are handed over */
 	char dir[4096];
 	struct segments_ops ops;
 	struct segment **v; /* owned */
 	size_t n;
+	struct segment_handed *handed; /* owned */
+	size_t n_handed;
+	size_t awaited;         /* the master has so many more, which the store may know */
 	bool news;              /* there is something to be written */
 	bool swept;             /* what ended while no ledger ran was looked for */
 	struct record *pending; /* owned */
@@ -61,8 +73,13 @@ struct segments {
 	uint64_t overflow_bytes;
 };
 
+/* dir "": none. */
 NODISCARD int segments_open(struct segments *sg, const char *dir, struct err *e);
 void segments_close(struct segments *sg);
+/* One that is in no directory; name is what its file would have. fd is taken. */
+NODISCARD int segments_hand(struct segments *sg, const char *name, int fd, struct err *e);
+/* How many there are of those. */
+size_t segments_in_memory(const struct segments *sg);
 /* Finds new ones, and takes their watermark from the store; that which the segment carries
  * itself where the store does not know the segment: it began anew. */
 NODISCARD int segments_scan(struct segments *sg, struct store *s, struct err *e);

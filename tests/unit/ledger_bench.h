@@ -19,6 +19,7 @@ struct bench {
 	char dir[64];
 	struct ledger l;
 	int master; /* our end of the stream */
+	int handed; /* tables it is told to wait for */
 	char said[65536];
 };
 
@@ -28,8 +29,8 @@ bench_config(const struct bench *b)
 	char path[128];
 
 	snprintf(path, sizeof(path), "%s/ledger.db", b->dir);
-	return json_pack("{s:s, s:s, s:s, s:i}", "segments", b->dir, "database", path,
-	    "node", "n1", "flush_ms", 3600000);
+	return json_pack("{s:s, s:s, s:s, s:i, s:i}", "segments", b->dir, "database", path,
+	    "node", "n1", "flush_ms", 3600000, "handed", b->handed);
 }
 
 /* The ledger's descriptor 3 leads to us. */
@@ -76,6 +77,7 @@ bench_said(struct bench *b)
 static inline void
 bench_begin(struct bench *b)
 {
+	b->handed = 0;
 	strcpy(b->dir, "/tmp/shoal-ledger-XXXXXX");
 	assert_non_null(mkdtemp(b->dir));
 	bench_start(b);
