@@ -7,7 +7,7 @@
 /* A flush on a slow disk comes first; what is to be changed waits for it. Who only looks is
  * told soon. */
 #define CHANGE_MS 30000
-#define LOOK_MS 4500
+#define LOOK_MS 4000
 #define RETRY_MS 1000
 
 static enum ctl_kind

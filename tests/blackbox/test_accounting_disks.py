@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from audited import ACCOUNTS, Service, compare
+from control_client import Failed
 from raw_client import Conn
 from shoal_harness import BINARY, SANITIZED, SLOW
 from tally import Tally
@@ -77,14 +78,22 @@ def audit(service, tally, killed_workers=0):
     return received
 
 
+def slowest(service):
+    """0: it is just waiting for its disk, and who asks is told so."""
+    try:
+        return service.call("accounting.status")["slowest_flush_ms"]
+    except Failed as e:
+        assert e.kind in ("timeout", "overloaded")
+        return 0
+
+
 def test_slow_fsync(tmp_path, shim):
     with Service(tmp_path, env=shim.env) as service, Tally(service.address, ACCOUNTS) as tally:
         goes_on(service)
         shim.set("sync_ms", 1500)
         wait_event(service, "accounting.slow_disk")
         goes_on(service)
-        wait_for(lambda: service.call("accounting.status")["slowest_flush_ms"] > 1500,
-                 20 * SLOW)
+        wait_for(lambda: slowest(service) > 1500, 20 * SLOW)
         assert events(service) == ["accounting.slow_disk"]
         shim.set("sync_ms", 0)
         received = audit(service, tally)
