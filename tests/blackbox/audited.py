@@ -112,6 +112,8 @@ class Service:
         self.process.send_signal(signal.SIGTERM)
         code = self.process.wait(timeout * SLOW)
         wrong = [f"exit code {code}"] if code else []
+        # The gateway is killed last, and nobody is left to wait for it.
+        holds(lambda: procfs.of_session(self.process.pid), 2 * SLOW)
         if left := procfs.of_session(self.process.pid):
             wrong.append(f"still there: {[procfs.command(pid) for pid in left]}")
         return wrong
