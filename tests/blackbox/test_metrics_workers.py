@@ -17,7 +17,7 @@ from shoal_harness import SLOW
 from waiting import wait_for
 
 MAX_REQUESTS = 40
-COUNTERS = ("requests",)
+COUNTERS = ("requests", "busy_s", "idle_s", "gil_wait_s")
 
 
 class Instance:
