@@ -6,6 +6,7 @@ SPDX-License-Identifier: MIT
 import re
 import shutil
 import socket
+import time
 
 import report
 from measure import wrong_answer
@@ -40,8 +41,9 @@ def receive(connection):
     return data
 
 
-def count(peer, workload, requests):
-    """All instructions of a server's life in which it answered this many requests."""
+def count(peer, workload, requests, at_least_s=0):
+    """All instructions of a server's life in which it answered this many requests, and how
+    long it was up, at least so many seconds."""
     folder = WORK / "callgrind" / peer.name
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
@@ -50,23 +52,30 @@ def count(peer, workload, requests):
     with Server(peer, workload, prefix, {"PYTHONHASHSEED": "0"}) as server:
         if trouble := server.wait_ready(120) or wrong_answer(workload, server.port, 60):
             raise RuntimeError(trouble)
+        began = time.monotonic()
         with socket.create_connection(("127.0.0.1", server.port), timeout=60) as connection:
             left, request = b"", workload.request()
             for _ in range(requests):
                 connection.sendall(request)
                 left = read_answer(connection, left)
+        up = time.monotonic() - began
+        if up < at_least_s:
+            time.sleep(at_least_s - up)
         server.stop(60)
     totals = [
         re.search(r"^(?:summary|totals): (\d+)", out.read_text(), re.M)
         for out in folder.glob("*.out*")
     ]
-    return sum(int(total.group(1)) for total in totals if total)
+    return sum(int(total.group(1)) for total in totals if total), up
 
 
 def per_request(peer, workload):
-    """Start and stop cancel out between a short and a long life."""
-    few = count(peer, workload, WARM_UP)
-    return (count(peer, workload, WARM_UP + REQUESTS) - few) / REQUESTS
+    """Between a life with many requests and one with few, start and stop cancel out; and what
+    a server does every second, as both last equally long: under callgrind a second is no more
+    than some hundred requests."""
+    many, up = count(peer, workload, WARM_UP + REQUESTS)
+    few, _ = count(peer, workload, WARM_UP, up)
+    return (many - few) / REQUESTS
 
 
 def run(peers, say):
