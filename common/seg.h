@@ -9,6 +9,8 @@
 #include "common/hist.h"
 #include "common/log.h"
 #include "common/metric.h"
+#include "common/net_counts.h"
+#include "common/req_table.h"
 #include "common/topk.h"
 
 #include <stdatomic.h>
@@ -91,6 +93,19 @@ struct seg_sizes {
 	_Atomic uint64_t sum;
 };
 
+/* The certificate it was started with. */
+struct seg_certificate {
+	_Atomic int64_t not_after; /* Unix time, set last; 0: no TLS */
+	char name[64];             /* cut, may be NUL-padded; hostile */
+};
+
+/* What the I/O thread has in hand, written a few times a second. */
+struct seg_gauges {
+	_Atomic uint64_t in_phase[NET_PHASE_COUNT];  /* requests */
+	_Atomic uint64_t oldest_ns[NET_PHASE_COUNT]; /* CLOCK_MONOTONIC; 0: there is none */
+	_Atomic uint64_t connections[SEG_LISTENERS][NET_STATE_COUNT];
+};
+
 /* Requests of one route; how many is the sum of the classes. */
 struct seg_route {
 	_Atomic uint32_t name_n; /* set last; 0: nobody's */
@@ -115,11 +130,18 @@ struct seg {
 	_Atomic uint64_t codes[SEG_CODES];   /* responses of status SEG_CODE_FIRST + i */
 	_Atomic uint64_t logged[LOG_LEVELS]; /* lines of the error log, by any thread */
 	_Atomic uint64_t accepted[SEG_LISTENERS]; /* by listener, in the heritage's order */
+	_Atomic uint64_t net[NET_COUNTS];
+	struct req_table requests;
+	struct seg_gauges gauges;
+	struct seg_certificate certificate;
 	struct seg_inflight inflight[SEG_INFLIGHT];
 	struct metric_table metrics;             /* the application's own */
 	struct seg_route routes[SEG_ROUTES + 1]; /* the last: SEG_ROUTES_OTHER */
 	struct seg_tops tops;
 };
+
+_Static_assert(SEG_LISTENERS == NET_LISTENERS && SEG_LISTENERS == REQ_TABLE_LISTENERS,
+    "what is counted by listener is so for all of them");
 
 /* The master's side: a new memfd of the right size (CLOEXEC), mapped. */
 NODISCARD struct seg *seg_create(
@@ -213,6 +235,13 @@ static inline void
 seg_count_code(struct seg *s, unsigned code)
 {
 	counter_add(&s->codes[code - SEG_CODE_FIRST], 1);
+}
+
+/* place: of common/net_counts.h. */
+static inline void
+seg_count_net(struct seg *s, size_t place)
+{
+	counter_add(&s->net[place], 1);
 }
 
 static inline uint64_t

@@ -150,6 +150,9 @@ adopt_totals(struct totals *t, const json_t *from)
 	read_counts(
 	    t->dead_tallies.accepted, SEG_LISTENERS, json_object_get(from, "accepted"));
 	read_counts(t->dead_tallies.logged, LOG_LEVELS, json_object_get(from, "logged"));
+	read_counts(t->dead_tallies.net, NET_COUNTS, json_object_get(from, "net"));
+	request_sums_restore(
+	    &t->request_keys, t->dead_tallies.requests, json_object_get(from, "requests"));
 	t->seq = (uint64_t)MAX(json_integer_value(json_object_get(from, "seq")), 0);
 }
 

@@ -75,11 +75,15 @@ look(struct totals_counts *seen, const struct seg *s)
 }
 
 static void
-look_closer(struct totals_tallies *seen, const struct seg *s)
+look_closer(struct request_keys *keys, struct totals_worker *w, const struct seg *s)
 {
+	struct totals_tallies *seen = &w->tallies;
+
+	request_sums_look(keys, &w->requests, &s->requests, seen->requests);
 	look_all(seen->codes, s->codes, SEG_CODES);
 	look_all(seen->accepted, s->accepted, SEG_LISTENERS);
 	look_all(seen->logged, s->logged, LOG_LEVELS);
+	look_all(seen->net, s->net, NET_COUNTS);
 	for (size_t i = 0; i < DURATIONS; i++) {
 		struct totals_duration *d = &seen->durations[i];
 
@@ -101,6 +105,8 @@ add_tallies(struct totals_tallies *to, const struct totals_tallies *from)
 	add_all(to->codes, from->codes, SEG_CODES);
 	add_all(to->accepted, from->accepted, SEG_LISTENERS);
 	add_all(to->logged, from->logged, LOG_LEVELS);
+	add_all(to->net, from->net, NET_COUNTS);
+	add_all(to->requests, from->requests, REQUEST_SUMS);
 	for (size_t i = 0; i < DURATIONS; i++) {
 		struct totals_duration *d = &to->durations[i];
 
@@ -179,7 +185,7 @@ totals_fold(struct totals *t, const struct seg *s, uint64_t last[STAT_COUNT])
 	if (at < t->n)
 		w = *t->workers[at];
 	look(&w.seen, s);
-	look_closer(&w.tallies, s);
+	look_closer(&t->request_keys, &w, s);
 	add_counts(&t->dead, &w.seen, false);
 	add_tallies(&t->dead_tallies, &w.tallies);
 	if (last != NULL)
@@ -219,7 +225,7 @@ totals_take(
 		if (w == NULL)
 			continue;
 		look(&w->seen, live[i]);
-		look_closer(&w->tallies, live[i]);
+		look_closer(&t->request_keys, w, live[i]);
 		add_counts(&out->sum, &w->seen, true);
 		add_tallies(&out->tallies, &w->tallies);
 	}

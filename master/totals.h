@@ -4,6 +4,7 @@
 #pragma once
 
 #include "common/seg.h"
+#include "master/request_sums.h"
 
 #include <jansson.h>
 
@@ -43,6 +44,8 @@ struct totals_tallies {
 	uint64_t codes[SEG_CODES];        /* of status SEG_CODE_FIRST + i */
 	uint64_t accepted[SEG_LISTENERS]; /* by listener */
 	uint64_t logged[LOG_LEVELS];      /* lines of the error log */
+	uint64_t net[NET_COUNTS];         /* see common/net_counts.h */
+	uint64_t requests[REQUEST_SUMS];  /* places of totals.request_keys */
 	struct totals_duration durations[DURATIONS];
 	struct totals_size sizes[SIZES];
 };
@@ -52,11 +55,13 @@ struct totals_worker {
 	const struct seg *seg; /* borrowed; until totals_fold */
 	struct totals_counts seen;
 	struct totals_tallies tallies;
+	struct request_seen requests;
 };
 
 struct totals {
 	struct totals_counts dead;
 	struct totals_tallies dead_tallies;
+	struct request_keys request_keys;
 	struct totals_worker **workers; /* owned */
 	size_t n, capacity;
 	uint64_t seq; /* of the last snapshot */

@@ -15,7 +15,7 @@
 
 /* Of this JSON, of the messages on the channels, of how signals are held back meanwhile:
  * one more with each change of any. */
-#define LAYOUT 10
+#define LAYOUT 11
 
 /* Workers of the old binary go on: what is shared with them must be the same. */
 static json_t *
@@ -157,7 +157,9 @@ totals_to_json(const struct totals *t)
 	for (unsigned i = 0; i < STAT_COUNT; i++)
 		json_object_set_new(stats, totals_fields[i].name,
 		    json_integer((json_int_t)t->dead.stats[i]));
-	return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:I}", "stats", stats, "durations",
+	return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:I}", "stats", stats,
+	    "net", totals_list_to_json(t->dead_tallies.net, NET_COUNTS), "requests",
+	    request_sums_save(&t->request_keys, t->dead_tallies.requests), "durations",
 	    durations_to_json(&t->dead_tallies), "sizes", sizes_to_json(&t->dead_tallies),
 	    "codes", totals_list_to_json(t->dead_tallies.codes, SEG_CODES), "accepted",
 	    totals_list_to_json(t->dead_tallies.accepted, SEG_LISTENERS), "logged",

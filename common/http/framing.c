@@ -84,13 +84,20 @@ expect_parse(struct head *h, struct str list)
 }
 
 static int
+refuse_host(struct head *h, const char *reason)
+{
+	h->bad_host = true;
+	return refuse(h, 400, reason);
+}
+
+static int
 host_check(struct head *h, const char *base)
 {
 	struct str host = {NULL, 0};
 
 	if (!(h->seen & FIELD_BIT(HOST))) {
 		if (h->http11)
-			return refuse(h, 400, "no Host");
+			return refuse_host(h, "no Host");
 		return 0;
 	}
 	for (uint32_t i = 0; i < h->n_fields; i++) {
@@ -102,7 +109,7 @@ host_check(struct head *h, const char *base)
 		}
 	}
 	if (!host_valid(host))
-		return refuse(h, 400, "malformed Host");
+		return refuse_host(h, "malformed Host");
 	return 0;
 }
 

@@ -79,6 +79,7 @@ struct head {
 	uint64_t seen;                /* bit per enum field_id, for duplicates */
 	int status;                   /* on HEAD_ERROR: the status to answer with */
 	const char *reason;           /* on HEAD_ERROR: fixed words for the log */
+	bool bad_host;                /* on HEAD_ERROR: for the sake of its host */
 };
 
 enum head_result { HEAD_MORE, HEAD_DONE, HEAD_ERROR };

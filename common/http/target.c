@@ -67,8 +67,10 @@ absolute_parse(struct head *h, const char *base, struct str s, size_t scheme_len
 	while (n < authority.n && authority.p[n] != '/' && authority.p[n] != '?')
 		n++;
 	authority.n = n;
-	if (!host_valid(authority))
+	if (!host_valid(authority)) {
+		h->bad_host = true;
 		return refuse(h, 400, "malformed authority in the request target");
+	}
 	h->form = TARGET_ABSOLUTE;
 	h->host = (struct span){(uint32_t)(authority.p - base), (uint32_t)n};
 	return path_parse(h, base, (struct str){authority.p + n, s.n - scheme_len - n});

@@ -24,6 +24,8 @@ json_t *facts_heartbeat_age(const struct proc *p);
 unsigned facts_missing(const struct master *m);
 /* {"fields","series"}: what counters and the points of the history mean. */
 json_t *facts_stats_schema(void);
+/* What the I/O threads count by labels, their gauges, the kernel's and the certificates. */
+json_t *facts_net(const struct master *m, const struct totals_snapshot *snapshot);
 /* Every counter by its name; quoted when `as_text`. */
 json_t *facts_counts(const uint64_t stats[STAT_COUNT], bool as_text);
 json_t *facts_number(uint64_t n, bool as_text);

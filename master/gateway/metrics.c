@@ -33,6 +33,7 @@ static const char *const questions[QUESTIONS] = {
     [METRICS_DOC_own] = "metrics.get",
     [METRICS_DOC_routes] = "routes.list",
     [METRICS_DOC_durations] = "metrics.durations",
+    [METRICS_DOC_http] = "metrics.http",
     [METRICS_DOC_slots] = "metrics.workers",
     [METRICS_DOC_server] = "metrics.server",
 };

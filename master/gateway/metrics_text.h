@@ -15,6 +15,7 @@ enum metrics_doc {
 	METRICS_DOC_own, /* the application's */
 	METRICS_DOC_routes,
 	METRICS_DOC_durations,
+	METRICS_DOC_http,    /* requests and connections by their labels */
 	METRICS_DOC_slots,   /* workers by their place */
 	METRICS_DOC_server,  /* what the master counted itself */
 	METRICS_DOC_gateway, /* of the gateway itself */

@@ -28,7 +28,7 @@ stats.subscribe stats.history reload.check reload.start reload.rollback jobs.lis
 jobs.get jobs.wait jobs.cancel logs.reopen logs.level logs.subscribe config.get
 config.check config.diff config.schema events.subscribe events.history unsubscribe
 accounts.list routes.list top.list metrics.get metrics.durations metrics.server stats.histogram
-stats.heatmap metrics.accounts metrics.workers accounting.query
+stats.heatmap metrics.accounts metrics.http metrics.workers accounting.query
 accounting.status accounting.flush accounting.export accounting.adjust quota.set
 quota.unset quota.list quota.get
 """

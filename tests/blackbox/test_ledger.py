@@ -406,6 +406,8 @@ def test_denied(books):
     with_body = b.server.ask("/", method="POST", headers=[("X-Tenant", "acme")],
                              body=b"x" * 100000)
     assert with_body.status == 429
+    rejected = {one["reason"]: one["count"] for one in b.call("metrics.http")["rejected"]}
+    assert rejected["quota"] == sum(rejected.values()) == 2
     assert b.server.ask("/", headers=[("X-Tenant", "beta")]).status == 200
     assert b.server.ask("/").status == 200
     assert b.server.ask("/healthz", headers=[("X-Tenant", "acme")]).status == 200

@@ -81,9 +81,11 @@ def test_both_formats_by_wish(instance):
 def test_every_request_is_counted_once(instance):
     before = instance.scrape()
     ask(instance, 25)
-    code = 'shoal_http_requests_total{code="200"}'
-    wanted = before.get(code, 0) + 25
-    after = wait_for(lambda: (now := instance.scrape()).get(code) == wanted and now, 10 * SLOW)
+    (listener,) = call(instance.path, "listeners.list")["listeners"]
+    kind = f'{{method="GET",code="200",listener="{listener["name"]}"}}'
+    kind = "shoal_http_requests_total" + kind
+    wanted = before.get(kind, 0) + 25
+    after = wait_for(lambda: (now := instance.scrape()).get(kind) == wanted and now, 10 * SLOW)
     size = "shoal_http_request_duration_seconds"
     assert after[f"{size}_count"] == after[f'{size}_bucket{{le="+Inf"}}']
     assert after[f"{size}_count"] - before[f"{size}_count"] == 25

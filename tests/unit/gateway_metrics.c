@@ -15,8 +15,12 @@ on_setup(void **state)
 	(void)state;
 	docs[METRICS_DOC_status] =
 	    json_pack("{s:b,s:f}", "ready", 1, "started", 1795276893.25);
-	docs[METRICS_DOC_stats] = json_pack("{s:{s:i,s:n},s:{s:i,s:i}}", "totals",
-	    "out_body", 77, "aborted", "status", "200", 5, "404", 1);
+	docs[METRICS_DOC_stats] =
+	    json_pack("{s:{s:i,s:n}}", "totals", "out_body", 77, "app_started");
+	docs[METRICS_DOC_http] =
+	    json_pack("{s:[{s:s,s:s,s:s,s:i},{s:s,s:s,s:s,s:i},{s:s}]}", "requests",
+		"method", "GET", "code", "200", "listener", "a", "count", 5, "method",
+		"other", "code", "404", "listener", "a", "count", 1, "method", "PUT");
 	docs[METRICS_DOC_workers] = json_pack("{s:[{s:i,s:s,s:i},{s:i,s:s,s:i},{s:i}]}",
 	    "workers", "slot", 0, "role", "serving", "in_flight", 15, "slot", 0, "role",
 	    "draining", "in_flight", 20, "slot", 1);
@@ -72,7 +76,7 @@ test_text(void **state)
 {
 	static const char *const lines[] = {
 	    "# TYPE shoal_http_requests_total counter\n",
-	    "\nshoal_http_requests_total{code=\"404\"} 1\n",
+	    "\nshoal_http_requests_total{method=\"other\",code=\"404\",listener=\"a\"} 1\n",
 	    "\nshoal_http_sent_bytes_total{kind=\"body\"} 77\n",
 	    "\nshoal_ready 1\n",
 	    "\nshoal_start_timestamp_seconds 1795276893.25\n",
@@ -109,7 +113,8 @@ test_text(void **state)
 		expect(text, lines[i]);
 	assert_null(strstr(text, "} 20\n")); /* draining: not the place's */
 	assert_null(strstr(text, "memory_bytes{role=\"worker\""));
-	assert_null(strstr(text, "\nshoal_http_aborted_total ")); /* null: no sample */
+	assert_null(strstr(text, "\nshoal_app_requests_total ")); /* null: no sample */
+	assert_null(strstr(text, "method=\"PUT\"")); /* without its labels: none */
 	assert_null(strstr(text, "shoal_http_app_duration_seconds_count"));
 	assert_null(strstr(text, "# EOF"));
 	free(text);
@@ -123,7 +128,8 @@ test_open_metrics(void **state)
 
 	(void)state;
 	expect(text, "# TYPE shoal_http_requests counter\n");
-	expect(text, "\nshoal_http_requests_total{code=\"200\"} 5\n");
+	expect(text,
+	    "\nshoal_http_requests_total{method=\"GET\",code=\"200\",listener=\"a\"} 5\n");
 	assert_string_equal(text + n - 6, "# EOF\n");
 	free(text);
 }

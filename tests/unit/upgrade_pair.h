@@ -191,6 +191,11 @@ setup(void **state)
 	old.minder->totals.dead_tallies.durations[DURATION_ttfb].sum_us = 19;
 	old.minder->totals.dead_tallies.sizes[SIZE_request].classes[1] = 20;
 	old.minder->totals.dead_tallies.sizes[SIZE_response].sum = 21;
+	old.minder->totals.dead_tallies.net[NET_COUNT_REJECTED] = 20;
+	old.minder->totals.dead_tallies.net[NET_COUNTS - 1] = 21;
+	old.minder->totals.request_keys.key[0] = req_key(0, 1, req_code_find(200));
+	old.minder->totals.request_keys.n = 1;
+	old.minder->totals.dead_tallies.requests[REQ_TABLE_LISTENERS] = 22;
 	crashes_restore(&old.minder->crashes, crash);
 	json_decref(crash);
 	make_listener(&old.listeners.v[0]);

@@ -156,7 +156,7 @@ account_end(struct req *r)
 
 	if (a == NULL || (r->acct.over && r->acct.judged && r->acct.timed))
 		return;
-	if (!r->app_started && !r->taken_over && !r->finished)
+	if (!r->head_whole && !r->taken_over)
 		return; /* not even a head came: no request */
 	if (!r->acct.fixed)
 		fix(r);

@@ -5,7 +5,7 @@
 #include "common/conf.h"
 #include "common/log.h"
 #include "worker/net/account.h"
-#include "worker/net/conn_body.h"
+#include "worker/net/conn_count.h"
 #include "worker/net/conn_in.h"
 #include "worker/net/listener.h"
 #include "worker/net/req_io.h"
@@ -102,8 +102,7 @@ conn_link(struct net *net, struct conn *c)
 		net->conns->prev = c;
 	net->conns = c;
 	net->n_conns++;
-	stat_add(net->seg, STAT_accepted, 1);
-	stat_add(net->seg, STAT_connections, 1);
+	conn_count_open(c);
 }
 
 static enum timer_kind
@@ -154,6 +153,8 @@ conn_accept(struct listener *l, int fd, const struct addr *peer, bool own)
 	event_assign(&c->ev_write, net->base, fd, EV_WRITE | EV_PERSIST, on_writable, c);
 	conn_link(net, c);
 	c->state = tls ? CONN_HANDSHAKE : CONN_IDLE;
+	if (tls)
+		conn_set_aside(c, NET_STATE_handshake);
 	conn_time_first(c);
 	conn_watch_read(c, true);
 	/* Data usually came along with the connection: one wait less. */
@@ -190,7 +191,7 @@ conn_close(struct conn *c, int outcome)
 	if (c->next != NULL)
 		c->next->prev = c->prev;
 	net->n_conns--;
-	stat_add(net->seg, STAT_connections, (uint64_t)-1);
+	conn_count_close(c);
 	c->next = net->doomed;
 	net->doomed = c;
 }
@@ -212,6 +213,7 @@ linger(struct conn *c)
 	struct net *net = c->net;
 
 	c->state = CONN_LINGER;
+	conn_set_aside(c, NET_STATE_lingering);
 	c->budget = LINGER_BYTES;
 	c->delivery.acked_then = c->delivery.acked;
 	net_buffer_put(net, c->in, c->in_cap);
@@ -227,6 +229,7 @@ linger(struct conn *c)
 void
 conn_linger(struct conn *c)
 {
+	conn_blame(c, c->eof ? NET_CLOSE_client : NET_CLOSE_server);
 	c->t.ops->shutdown(&c->t);
 	if (c->net->conf->linger_timeout == 0 || (c->eof && !delivery_is_open(c)))
 		conn_close(c, REQ_SENT);
@@ -239,6 +242,7 @@ conn_part(struct conn *c)
 {
 	struct req *r = c->req;
 
+	conn_blame(c, c->eof ? NET_CLOSE_client : NET_CLOSE_server);
 	if (c->net->conf->linger_timeout == 0 || !delivery_is_open(c)) {
 		conn_close(c, REQ_CLIENT_GONE);
 		return;
@@ -266,6 +270,7 @@ discard_rest(struct conn *c)
 		return;
 	}
 	c->state = CONN_DISCARD;
+	conn_set_aside(c, NET_STATE_lingering);
 	c->budget = DISCARD_BYTES;
 	timer_set(net->timers, &c->timer, TIMER_DISCARD, net_now(net));
 	conn_watch_read(c, true);
@@ -284,6 +289,9 @@ void
 conn_end_idle(struct conn *c)
 {
 	if (c->eof || !unread_input(c)) {
+		if (!c->eof)
+			conn_blame(
+			    c, c->net->announcing ? NET_CLOSE_drain : NET_CLOSE_idle);
 		conn_part(c);
 		return;
 	}
@@ -335,16 +343,18 @@ answered(struct conn *c)
 		req_end(r, REQ_APP_FAILED);
 	else
 		req_end(r, own ? r->own_outcome : REQ_SENT);
-	if (cut)
+	if (cut) {
+		conn_blame(c, NET_CLOSE_app);
 		conn_part(c);
-	else if (keep && c->input_done)
+	} else if (keep && c->input_done) {
 		conn_next_message(c);
-	else if (keep && !unread_100)
+	} else if (keep && !unread_100) {
 		discard_rest(c);
-	else if (last && c->input_done && !own && c->t.tls == NULL && !unread_input(c))
+	} else if (last && c->input_done && !own && c->t.tls == NULL && !unread_input(c)) {
 		conn_part(c);
-	else
+	} else {
 		conn_linger(c);
+	}
 }
 
 /* One timer serves a request's connection: while output is stuck it is the client's time to
@@ -379,9 +389,11 @@ on_dead_output(struct conn *c)
 
 	if (errno != ENODATA) {
 		c->delivery.failed = true;
+		conn_blame(c, NET_CLOSE_reset);
 		conn_close(c, REQ_CLIENT_GONE);
 		return;
 	}
+	conn_blame(c, NET_CLOSE_app);
 	log_error("app", "file became shorter while it was sent", "path=%.*s",
 	    (int)MIN(target.n, (size_t)200), target.p);
 	conn_close(c, REQ_APP_FAILED);
@@ -424,69 +436,4 @@ conn_flush(struct conn *c)
 		break;
 	}
 	pull_when_low(r);
-}
-
-void
-conn_refuse(struct conn *c, int status, const char *reason, int outcome)
-{
-	struct req *r = c->req;
-	char peer[ADDR_TEXT_MAX];
-
-	if (!r->head_whole) { /* received, whatever it was */
-		conn_count_tls_in(c, r);
-		atomic_store_explicit(&r->counts.in_head, c->in_n, memory_order_relaxed);
-	}
-	conn_lend_buffer(c, r);
-	addr_text(&c->peer, peer);
-	log_info("http", "request refused", "status=%d reason=\"%s\" peer=%s", status,
-	    reason, peer);
-	if (outcome == REQ_REFUSED)
-		stat_add(c->net->seg, STAT_rejected, 1);
-	c->state = CONN_REQUEST;
-	timer_clear(&c->timer);
-	conn_watch_read(c, false); /* nothing more is parsed; conn_linger() reads on */
-	if (atomic_load_explicit(
-		&r->answering, memory_order_relaxed)) { /* too late for another answer */
-		conn_close(c, outcome);
-		return;
-	}
-	req_answer(r, status, outcome);
-	req_abort(r, reason);
-	conn_flush(c);
-}
-
-void
-conn_timeout(struct conn *c, enum timer_kind kind)
-{
-	if (kind == TIMER_LINGER && delivery_goes_on(c)) {
-		timer_set(c->net->timers, &c->timer, TIMER_LINGER, net_now(c->net));
-		return;
-	}
-	stat_add(c->net->seg, STAT_timeouts, 1);
-	switch (kind) {
-	case TIMER_HEAD:
-		if (c->req == NULL)
-			conn_close(c, REQ_TIMED_OUT); /* not one byte: nothing to answer */
-		else
-			conn_refuse(
-			    c, 408, "the request head took too long", REQ_TIMED_OUT);
-		break;
-	case TIMER_BODY:
-		conn_body_broken(c, 408, "the request body took too long", false);
-		break;
-	case TIMER_DISCARD:
-		/* The rest of a body did not come in time; its answer may still be under
-		 * way. */
-		if (c->state == CONN_DISCARD) {
-			conn_linger(c);
-			return;
-		}
-		conn_end_idle(c);
-		break;
-	case TIMER_KEEPALIVE:
-		conn_end_idle(c);
-		break;
-	default: /* handshake, write, linger: silent (http.md 34) */
-		conn_close(c, REQ_TIMED_OUT);
-	}
 }

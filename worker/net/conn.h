@@ -38,6 +38,8 @@ struct conn {
 	bool unsent_limited;                  /* TCP_NOTSENT_LOWAT is set */
 	bool parsing;                         /* inside conn_parse() */
 	bool own;                             /* the server is the client */
+	uint8_t why;                          /* it ends: enum net_close + 1; or 0 */
+	uint8_t aside;                        /* enum net_state; idle: it is not */
 	uint32_t paid_row;                    /* of the last request that ended */
 	uint32_t account_row;                 /* of the last request; 0: none */
 	uint32_t served;                      /* requests begun */

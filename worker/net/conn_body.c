@@ -7,6 +7,7 @@
 #include "common/log.h"
 #include "worker/net/account.h"
 #include "worker/net/body.h"
+#include "worker/net/conn_count.h"
 #include "worker/net/conn_in.h"
 #include "worker/net/quota_gate.h"
 #include "worker/net/req_io.h"
@@ -318,6 +319,7 @@ conn_discard_body(struct conn *c, const char *p, size_t n)
 		}
 		if (ev == SESSION_END) {
 			keep_ahead(c, p, n);
+			conn_set_aside(c, NET_STATE_idle);
 			conn_next_message(c);
 			return;
 		}

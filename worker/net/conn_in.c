@@ -6,6 +6,7 @@
 #include "common/log.h"
 #include "worker/net/body.h"
 #include "worker/net/conn_body.h"
+#include "worker/net/conn_count.h"
 #include "worker/net/forward.h"
 #include "worker/net/req_io.h"
 
@@ -29,7 +30,6 @@ conn_lend_buffer(struct conn *c, struct req *r)
 void
 conn_handshake(struct conn *c)
 {
-	struct net *net = c->net;
 	int done = c->t.ops->handshake(&c->t);
 
 	if (done == 0) {
@@ -39,18 +39,21 @@ conn_handshake(struct conn *c)
 	}
 	conn_watch_write(c, false);
 	if (done < 0) {
-		stat_add(net->seg, STAT_tls_errors, 1);
-		if (tls_peer_spoke_http(&c->t))
+		const bool plain = tls_peer_spoke_http(&c->t);
+
+		conn_count_handshake(c, false);
+		conn_blame(c, plain ? NET_CLOSE_protocol : NET_CLOSE_tls);
+		if (plain)
 			conn_refuse_plain(c);
 		else
 			conn_close(c, REQ_CLIENT_GONE);
 		return;
 	}
-	stat_add(net->seg, STAT_tls_handshakes, 1);
+	conn_count_handshake(c, true);
 	/* Read anew: the last step of it takes much of a turn. */
-	seg_count_duration(net->seg, DURATION_tls, net_read_clock(net) - c->accepted_ns);
-	if (tls_resumed(&c->t))
-		stat_add(net->seg, STAT_tls_resumed, 1);
+	seg_count_duration(
+	    c->net->seg, DURATION_tls, net_read_clock(c->net) - c->accepted_ns);
+	conn_set_aside(c, NET_STATE_idle);
 	c->wire_in_seen = c->t.wire_in;
 	c->wire_out_seen = c->t.wire_out;
 	c->state = CONN_IDLE;
@@ -99,6 +102,7 @@ conn_read(struct conn *c, char *buf, size_t n)
 		return 0;
 	}
 	c->delivery.failed = true;
+	conn_blame(c, NET_CLOSE_reset);
 	conn_close(c, REQ_CLIENT_GONE);
 	return 0;
 }

@@ -6,6 +6,7 @@
 #include "common/log.h"
 #include "common/msg.h"
 #include "worker/net/conn.h"
+#include "worker/net/conn_count.h"
 #include "worker/net/listener.h"
 #include "worker/net/req.h"
 
@@ -99,8 +100,10 @@ cut_everything(struct net *net)
 {
 	log_warn("worker", "graceful time is over", "connections=%zu requests=%zu",
 	    net->n_conns, net->n_reqs);
-	while (net->conns != NULL)
+	while (net->conns != NULL) {
+		conn_blame(net->conns, NET_CLOSE_drain);
 		conn_close(net->conns, REQ_STOPPED);
+	}
 }
 
 void

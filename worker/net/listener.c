@@ -4,6 +4,7 @@
 
 #include "common/log.h"
 #include "worker/net/conn.h"
+#include "worker/net/conn_count.h"
 #include "worker/net/req_io.h"
 #include "worker/worker.h"
 
@@ -84,15 +85,6 @@ pause_accepting(struct net *net, const char *name)
 	}
 }
 
-static void
-count_accepted(const struct listener *l)
-{
-	size_t i = (size_t)(l - l->net->listeners);
-
-	if (i < SEG_LISTENERS)
-		counter_add(&l->net->seg->accepted[i], 1);
-}
-
 /* 1: took one, 0: the queue is empty, -1: paused. */
 static int
 accept_one(struct listener *l)
@@ -107,7 +99,6 @@ accept_one(struct listener *l)
 		 * now is found out by its first read, not by a failing getpeername. */
 		addr_from_sockaddr(&peer, (struct sockaddr *)&ss, len);
 		conn_accept(l, fd, &peer, false);
-		count_accepted(l);
 		l->net->share_waived = false;
 		return 1;
 	}
@@ -134,6 +125,13 @@ on_acceptable(evutil_socket_t fd, short what, void *arg)
 		listener_arm(l, false); /* listeners_gate() opens it again */
 }
 
+static void
+close_idle(struct conn *c)
+{
+	conn_blame(c, NET_CLOSE_room);
+	conn_close(c, REQ_SENT);
+}
+
 void
 listeners_gate(struct net *net)
 {
@@ -155,8 +153,7 @@ listeners_gate(struct net *net)
 			struct timer *idle = timer_oldest(&net->timers[TIMER_KEEPALIVE]);
 
 			if (idle != NULL)
-				conn_close(
-				    CONTAINER_OF(idle, struct conn, timer), REQ_SENT);
+				close_idle(CONTAINER_OF(idle, struct conn, timer));
 			open = gate_open(net);
 		}
 		if (open)
@@ -198,8 +195,10 @@ listeners_open(struct net *net, struct err *e)
 	if (net->listeners == NULL)
 		return err_set(e, "listeners: out of memory");
 	net->n_listeners = h->n_listeners;
-	for (size_t i = 0; i < h->n_listeners; i++)
+	for (size_t i = 0; i < h->n_listeners; i++) {
 		net->listeners[i].fd = -1;
+		net->listeners[i].index = (uint32_t)MIN(i, (size_t)SEG_LISTENERS - 1);
+	}
 	for (size_t i = 0; i < h->n_listeners; i++)
 		if (listener_open(&net->listeners[i], net, &h->listeners[i], e) < 0)
 			return -1;

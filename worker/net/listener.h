@@ -4,6 +4,7 @@
 
 #include "common/addr.h"
 #include "common/err.h"
+#include "common/net_counts.h"
 
 #include <event2/event_struct.h>
 
@@ -14,11 +15,14 @@ struct listener {
 	int fd; /* inherited; -1 once closed */
 	bool tls;
 	bool is_unix;
-	bool armed;                      /* the event is in the loop */
-	struct addr addr;                /* of the socket, the port resolved */
-	char name[128];                  /* as the operator wrote it */
-	char server_name[ADDR_TEXT_MAX]; /* SERVER_NAME: address, or "unix" */
-	char server_port[8];             /* SERVER_PORT: "" for unix */
+	bool armed;       /* the event is in the loop */
+	uint32_t index;   /* in the heritage's order, below SEG_LISTENERS */
+	uint64_t n_conns; /* open, the server's own not among them */
+	uint64_t n_aside[NET_STATE_COUNT]; /* of these, in this state: conn.aside */
+	struct addr addr;                  /* of the socket, the port resolved */
+	char name[128];                    /* as the operator wrote it */
+	char server_name[ADDR_TEXT_MAX];   /* SERVER_NAME: address, or "unix" */
+	char server_port[8];               /* SERVER_PORT: "" for unix */
 	struct event ev;
 };
 

@@ -11,6 +11,7 @@
 #include "worker/net/conn.h"
 #include "worker/net/drain.h"
 #include "worker/net/forward.h"
+#include "worker/net/gauges.h"
 #include "worker/net/inflight.h"
 #include "worker/net/listener.h"
 #include "worker/net/req_io.h"
@@ -125,16 +126,6 @@ measure_lag(struct net *net)
 	}
 }
 
-static uint64_t
-count_queued(const struct net *net)
-{
-	uint64_t n = 0;
-
-	for (const struct req *r = net->reqs; r != NULL; r = r->next)
-		n += r->with_app && !atomic_load_explicit(&r->taken, memory_order_relaxed);
-	return n;
-}
-
 static void
 publish_errors(struct seg *seg, const struct app_counts *app)
 {
@@ -168,8 +159,7 @@ publish_gauges(struct net *net)
 	atomic_store_explicit(&net->seg->heartbeat_ns, net_now(net), memory_order_relaxed);
 	stat_set(seg, STAT_access_log_dropped, logw_dropped(LOGW_ACCESS));
 	stat_set(seg, STAT_error_log_dropped, logw_dropped(LOGW_ERROR));
-	stat_set(seg, STAT_in_flight, net->n_reqs);
-	stat_set(seg, STAT_queued, count_queued(net));
+	gauges_publish(net);
 	if (net->ops->times != NULL)
 		publish_times(net);
 	if (app == NULL)
@@ -270,6 +260,15 @@ loop_configure(struct net *net, struct err *e)
 	return 0;
 }
 
+static void
+publish_certificate(struct net *net)
+{
+	struct seg_certificate *c = &net->seg->certificate;
+	int64_t end = tls_context_certificate(net->tls, c->name, sizeof(c->name));
+
+	atomic_store_explicit(&c->not_after, end, memory_order_release);
+}
+
 int
 net_init(struct net *net, struct worker *w, const struct app_ops *ops, struct err *e)
 {
@@ -302,6 +301,7 @@ net_init(struct net *net, struct worker *w, const struct app_ops *ops, struct er
 		net->tls = tls_context_create(net->conf, w->heritage.ticket_key, e);
 		if (net->tls == NULL)
 			return -1;
+		publish_certificate(net);
 	}
 	if (loop_configure(net, e) < 0)
 		return -1;

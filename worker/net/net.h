@@ -42,6 +42,8 @@ struct net {
 	struct acct *accounts;     /* borrowed; NULL: nothing is counted per account */
 	struct acct_rule account_rule;
 	struct routes routes;
+	uint32_t tally_key;           /* of the last request that was counted */
+	_Atomic uint64_t *tally_cell; /* and where; NULL: there was none */
 	struct topk top[TOPS];
 	const struct quota *quota; /* borrowed; NULL: there are none */
 	const struct app_ops *ops; /* borrowed */

@@ -135,6 +135,7 @@ struct req {
 	uint8_t own_outcome;   /* taken_over: enum req_outcome when the answer is out */
 	uint64_t body_held_ns; /* the client was not read from: not its time */
 	int own_status;        /* taken_over: what was answered */
+	uint8_t cut_in;        /* enum net_phase + 1 in which it was ended early */
 	uint32_t retry_after;  /* seconds, in that answer; 0: not told */
 	bool slowed;           /* by a quota, or refused: to be counted */
 	bool slowed_counted;

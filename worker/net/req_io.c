@@ -13,6 +13,7 @@
 #include "worker/net/inflight.h"
 #include "worker/net/listener.h"
 #include "worker/net/routes.h"
+#include "worker/net/tally.h"
 #include "worker/net/top.h"
 
 #include <stdio.h>
@@ -57,6 +58,17 @@ req_create(struct conn *c)
 	net->reqs = r;
 	net->n_reqs++;
 	return r;
+}
+
+unsigned
+req_phase(const struct req *r)
+{
+	if (r->finished || r->taken_over || r->pull_wanted)
+		return NET_PHASE_write;
+	if (!r->app_started)
+		return NET_PHASE_read;
+	return atomic_load_explicit(&r->taken, memory_order_relaxed) ? NET_PHASE_app
+								     : NET_PHASE_queue;
 }
 
 uint64_t
@@ -164,6 +176,7 @@ count_response(struct req *r)
 	count_durations(r);
 	count_sizes(seg, n);
 	routes_count(r);
+	tally_count(r);
 	if (r->status >= 100 && r->status < 600) {
 		stat_add(seg, by_class[r->status / 100], 1);
 		seg_count_code(seg, r->status);
@@ -209,7 +222,7 @@ req_record(struct req *r)
 	if (r->taken_over)
 		r->status = r->own_status;
 	/* nginx's number for a client that left before there was an answer. */
-	if (r->status == 0 && r->app_started)
+	if (r->status == 0 && r->head_whole)
 		r->status = 499;
 	if (r->status == 0) /* not even a head came: no request */
 		return;
@@ -277,6 +290,11 @@ req_end(struct req *r, enum req_outcome outcome)
 		return;
 	atomic_store_explicit(&r->end_ns, net_now(net), memory_order_relaxed);
 	atomic_store(&r->outcome, (int)outcome);
+	/* One that is answered for its timeout was cut before the answer. */
+	if (outcome == REQ_APP_FAILED)
+		r->cut_in = 1 + NET_PHASE_app;
+	else if (outcome != REQ_SENT && (r->cut_in == 0 || outcome != REQ_TIMED_OUT))
+		r->cut_in = (uint8_t)(1 + req_phase(r));
 	account_end(r);
 	top_count(r);
 	req_hide_socket(r);

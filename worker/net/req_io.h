@@ -23,6 +23,8 @@ void req_pull(struct req *r);
 void req_body_news(struct req *r);
 /* THE end: the outcome is known. Called on every path, has an effect once. */
 void req_end(struct req *r, enum req_outcome outcome);
+/* Where it is now: enum net_phase. */
+unsigned req_phase(const struct req *r);
 /* What the kernel took of its answer so far, all kinds together. */
 uint64_t req_wire_out(const struct req *r);
 /* Handles everything application threads have signalled. True when there was something. */

@@ -6,6 +6,9 @@
 
 #include <openssl/err.h>
 #include <openssl/ssl.h>
+#include <openssl/x509v3.h>
+#include <stdio.h>
+#include <time.h>
 
 /* TLS 1.2 with forward secrecy and AEAD only; TLS 1.3 has its own list. */
 #define CIPHERS_DEFAULT "ECDHE+AESGCM:ECDHE+CHACHA20"
@@ -180,6 +183,39 @@ tls_context_create(const struct conf *conf, const uint8_t ticket_key[80], struct
 		return t;
 	tls_context_destroy(t);
 	return NULL;
+}
+
+static void
+name_of(X509 *cert, char *name, size_t cap)
+{
+	GENERAL_NAMES *all = X509_get_ext_d2i(cert, NID_subject_alt_name, NULL, NULL);
+
+	name[0] = '\0';
+	for (int i = 0; i < sk_GENERAL_NAME_num(all) && name[0] == '\0'; i++) {
+		const GENERAL_NAME *one = sk_GENERAL_NAME_value(all, i);
+
+		if (one->type == GEN_DNS)
+			snprintf(name, cap, "%.*s", ASN1_STRING_length(one->d.dNSName),
+			    (const char *)ASN1_STRING_get0_data(one->d.dNSName));
+	}
+	GENERAL_NAMES_free(all);
+	if (name[0] == '\0' && X509_NAME_get_text_by_NID(X509_get_subject_name(cert),
+				   NID_commonName, name, (int)cap) < 0)
+		name[0] = '\0';
+}
+
+int64_t
+tls_context_certificate(const struct tls_context *ctx, char *name, size_t cap)
+{
+	X509 *cert = SSL_CTX_get0_certificate(ctx->ssl_ctx);
+	struct tm end;
+	bool known = cert != NULL && ASN1_TIME_to_tm(X509_get0_notAfter(cert), &end) == 1;
+
+	name[0] = '\0';
+	if (known)
+		name_of(cert, name, cap);
+	ERR_clear_error();
+	return known ? (int64_t)timegm(&end) : 0;
 }
 
 void

@@ -192,7 +192,7 @@ count_new(const struct req *r)
 	uint64_t bytes;
 
 	/* Without a head there was no request; the server's own questions are nobody's. */
-	if (c->own || (!r->app_started && !r->taken_over && !r->finished))
+	if (c->own || (!r->head_whole && !r->taken_over))
 		return;
 	bytes = req_wire_out(r);
 	if (!is_client(&c->top))

@@ -68,4 +68,7 @@ struct conf;
  * ticket_key is shared by all workers so that a session resumes anywhere. */
 NODISCARD struct tls_context *tls_context_create(
     const struct conf *conf, const uint8_t ticket_key[80], struct err *e);
+/* When its certificate ends, Unix time; 0: that cannot be told. name: what for, that is its
+ * first DNS name or else its subject's common name; cut, "" without one. */
+int64_t tls_context_certificate(const struct tls_context *ctx, char *name, size_t cap);
 void tls_context_destroy(struct tls_context *ctx);
