@@ -159,6 +159,8 @@ fill_column(struct top_row *r, size_t i, const struct top_column *c, const json_
 	if (was == NULL || !(elapsed > 0))
 		return;
 	grown = r->raw[i] - was->raw[i];
+	if (isnan(grown))
+		return;
 	whole = c->part_of ? r->whole[i] - was->whole[i] : elapsed;
 	/* Nothing of nothing is nothing. */
 	r->v[i] = whole > 0 ? MAX(grown, 0) / whole : grown;

@@ -282,6 +282,7 @@ test_rates(void **state)
 	    "\"latency\":{\"p99\":812}},{\"slot\":7,\"pid\":1}]}",
 	    16);
 	assert_true(value_of(m, "ERR%") == 0.25 && value_of(m, "OUT/s") == 10);
+	assert_true(isnan(value_of(m, "GIL%")) && isnan(value_of(m, "IN/s")));
 	assert_true(value_of(m, "P99") == 812 && isnan(value_of(m, "P50")));
 	take(give_requests, m,
 	    "{\"requests\":[{\"worker\":0,\"age_s\":3.5},{\"worker\":0,\"age_s\":1}]}", 0);
