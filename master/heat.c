@@ -15,7 +15,7 @@ struct heat {
 };
 
 const enum duration_id heat_names[HEAT_NAMES] = {
-    DURATION_request, DURATION_ttfb, DURATION_app};
+    DURATION_request, DURATION_ttfb, DURATION_app, DURATION_delivery};
 
 static const unsigned steps_s[HEAT_RINGS] = {HEAT_FINE_S, HEAT_COARSE_S};
 

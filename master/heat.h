@@ -16,7 +16,7 @@
 #define HEAT_COARSE_S 240
 
 /* Whose histograms are kept. */
-#define HEAT_NAMES 3
+#define HEAT_NAMES 4
 extern const enum duration_id heat_names[HEAT_NAMES];
 
 struct heat_column {
@@ -33,7 +33,7 @@ struct heat_range {
 
 struct heat;
 
-/* About 600 kB, touched as it fills. NULL: no memory. */
+/* About 800 kB, touched as it fills. NULL: no memory. */
 struct heat *heat_create(void);
 void heat_destroy(struct heat *h);
 /* now_s: monotonic. More often than once a second changes nothing. */

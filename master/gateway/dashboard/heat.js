@@ -4,7 +4,7 @@
 const COLUMNS_MAX = 1800;
 const MERGED = 8; // of sixteen buckets to an octave
 
-export const NAMES = [["request", "to the last byte"], ["ttfb", "to the first byte"], ["app", "in the application"]];
+export const NAMES = [["request", "to the last byte"], ["ttfb", "to the first byte"], ["app", "in the application"], ["delivery", "to the acknowledgement"]];
 
 // columns, past: {t0, t1, rows: Map(row -> requests/s), most, p50, p99, p999}, the oldest first
 export const heat = { name: "request", last: null, columns: [], past: [] };
