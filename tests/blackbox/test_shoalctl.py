@@ -361,6 +361,7 @@ def test_instances_are_found(tmp_path):
     with (
         FakeCtl(tmp_path / "shoal/shop-x1.sock", {"server.status": status}),
         FakeCtl(tmp_path / "shoal/news-x1.sock", {"server.status": status, "server.ping": {}}),
+        FakeCtl(tmp_path / "shoal/app_main.sock", {"server.status": status, "server.ping": {}}),
     ):
         rows = run("instances", env=env).stdout
         assert "news-x1\trunning\t812\t3\t2/4" in rows
@@ -369,6 +370,7 @@ def test_instances_are_found(tmp_path):
         assert done.returncode == USAGE
         assert "several" in done.stderr and "news-x1, shop-x1" in done.stderr
         assert run("-i", "news-x1", "ping", env=env).returncode == OK
+        assert run("-i", "app:main", "ping", env=env).returncode == OK
         assert run("-i", "news:x1", "ping", env=env).returncode == NOBODY
         done = run("-i", "x", "ping", env=env)
         assert done.returncode == NOBODY
