@@ -45,11 +45,35 @@ add(uint64_t a, uint64_t b)
 	return MIN(a + b, (uint64_t)INT64_MAX);
 }
 
+static uint64_t
+sum_up(const uint64_t *counts, size_t n)
+{
+	uint64_t sum = 0;
+
+	for (size_t i = 0; i < n; i++)
+		sum = add(sum, counts[i]);
+	return sum;
+}
+
 static void
 look_all(uint64_t *seen, const _Atomic uint64_t *now, size_t n)
 {
 	for (size_t i = 0; i < n; i++)
 		seen[i] = count_seen(seen[i], load(&now[i]));
+}
+
+/* Whatever is recorded is in one of the classes, and most histograms stand still: their
+ * many buckets need not be read. */
+static void
+look_at_duration(struct totals_duration *seen, const struct seg_hist *now)
+{
+	const uint64_t before = sum_up(seen->classes, HIST_CLASSES);
+
+	look_all(seen->classes, now->classes, HIST_CLASSES);
+	if (sum_up(seen->classes, HIST_CLASSES) == before)
+		return;
+	look_all(seen->bucket, now->bucket, HIST_BUCKETS);
+	look_all(&seen->sum_us, &now->sum_us, 1);
 }
 
 static void
@@ -84,13 +108,8 @@ look_closer(struct request_keys *keys, struct totals_worker *w, const struct seg
 	look_all(seen->accepted, s->accepted, SEG_LISTENERS);
 	look_all(seen->logged, s->logged, LOG_LEVELS);
 	look_all(seen->net, s->net, NET_COUNTS);
-	for (size_t i = 0; i < DURATIONS; i++) {
-		struct totals_duration *d = &seen->durations[i];
-
-		look_all(d->bucket, s->durations[i].bucket, HIST_BUCKETS);
-		look_all(d->classes, s->durations[i].classes, HIST_CLASSES);
-		look_all(&d->sum_us, &s->durations[i].sum_us, 1);
-	}
+	for (size_t i = 0; i < DURATIONS; i++)
+		look_at_duration(&seen->durations[i], &s->durations[i]);
 	for (size_t i = 0; i < SIZES; i++) {
 		struct totals_size *size = &seen->sizes[i];
 
@@ -110,6 +129,8 @@ add_tallies(struct totals_tallies *to, const struct totals_tallies *from)
 	for (size_t i = 0; i < DURATIONS; i++) {
 		struct totals_duration *d = &to->durations[i];
 
+		if (sum_up(from->durations[i].classes, HIST_CLASSES) == 0)
+			continue;
 		add_all(d->bucket, from->durations[i].bucket, HIST_BUCKETS);
 		add_all(d->classes, from->durations[i].classes, HIST_CLASSES);
 		add_all(&d->sum_us, &from->durations[i].sum_us, 1);
@@ -242,11 +263,7 @@ totals_of(const struct totals *t, const struct seg *s)
 uint64_t
 totals_latency_count(const uint64_t counts[HIST_BUCKETS])
 {
-	uint64_t n = 0;
-
-	for (size_t i = 0; i < HIST_BUCKETS; i++)
-		n = add(n, counts[i]);
-	return n;
+	return sum_up(counts, HIST_BUCKETS);
 }
 
 json_t *
