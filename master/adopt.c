@@ -170,6 +170,7 @@ adopt_instance(struct master *m, const json_t *state, struct err *e)
 	meter_restore(&m->minder->meter, json_object_get(state, "usage"));
 	metric_sums_restore(m->minder->metrics, json_object_get(state, "metrics"));
 	routes_restore(&m->minder->routes, json_object_get(state, "routes"));
+	top_restore(&m->minder->top, json_object_get(state, "top"));
 	crashes_restore(&m->minder->crashes, json_object_get(state, "crashes"));
 	selfcount_restore(&m->self, &m->events, json_object_get(state, "self"));
 	m->up = true;

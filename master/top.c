@@ -5,6 +5,7 @@
 
 #include "common/siphash.h"
 
+#include <stdio.h>
 #include <sys/random.h>
 
 #define SLOTS_PER_KEY 4
@@ -181,5 +182,81 @@ top_fold(struct top *t, struct seg *s)
 		topk_read(&table, &list);
 		if (to->v != NULL || top_sum_init(to, TOP_KEPT))
 			top_sum_add(to, &list);
+	}
+}
+
+/* ---- For the next binary ---- */
+
+/* A key may be any bytes. */
+static json_t *
+key_to_json(const struct top_key *k)
+{
+	char hex[2 * TOPK_KEY_MAX + 1] = "";
+
+	for (uint32_t i = 0; i < k->key_n; i++)
+		snprintf(hex + 2 * (size_t)i, 3, "%02x", (uint8_t)k->key[i]);
+	return json_pack("[s, I, I, I, I]", hex, (json_int_t)k->requests,
+	    (json_int_t)k->sure, (json_int_t)k->bytes, (json_int_t)k->errors);
+}
+
+json_t *
+top_save(const struct top *t)
+{
+	json_t *all = json_array();
+
+	for (int by = 0; by < TOPS; by++) {
+		const struct top_sum *s = &t->gone[by];
+		json_t *keys = json_array();
+
+		for (uint32_t i = 0; i < s->n; i++)
+			json_array_append_new(keys, key_to_json(&s->v[i]));
+		json_array_append_new(
+		    all, json_pack("{s:I, s:I, s:o}", "requests", (json_int_t)s->requests,
+			     "base", (json_int_t)s->base, "keys", keys));
+	}
+	return all;
+}
+
+static uint64_t
+read_number(const json_t *v)
+{
+	return (uint64_t)MAX(json_integer_value(v), 0);
+}
+
+static void
+restore_key(struct top_sum *s, const json_t *from)
+{
+	const char *hex = json_string_value(json_array_get(from, 0));
+	struct top_key k = {
+	    .requests = read_number(json_array_get(from, 1)),
+	    .sure = read_number(json_array_get(from, 2)),
+	    .bytes = read_number(json_array_get(from, 3)),
+	    .errors = read_number(json_array_get(from, 4)),
+	};
+	unsigned byte;
+
+	if (hex == NULL || strlen(hex) % 2 != 0)
+		return;
+	for (; k.key_n < TOPK_KEY_MAX && sscanf(hex, "%2x", &byte) == 1; hex += 2)
+		k.key[k.key_n++] = (char)byte;
+	k.hash = hash_of(k.key, k.key_n);
+	if (k.key_n > 0 && *hex == '\0')
+		add_key(s, &k);
+}
+
+void
+top_restore(struct top *t, const json_t *from)
+{
+	for (size_t by = 0; by < TOPS; by++) {
+		const json_t *one = json_array_get(from, by);
+		const json_t *keys = json_object_get(one, "keys");
+		struct top_sum *s = &t->gone[by];
+
+		if (one == NULL || (s->v == NULL && !top_sum_init(s, TOP_KEPT)))
+			continue;
+		for (size_t i = 0; i < json_array_size(keys); i++)
+			restore_key(s, json_array_get(keys, i));
+		s->requests = read_number(json_object_get(one, "requests"));
+		s->base = add(s->base, read_number(json_object_get(one, "base")));
 	}
 }

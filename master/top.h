@@ -5,6 +5,8 @@
 
 #include "common/seg.h"
 
+#include <jansson.h>
+
 #define TOP_KEPT 1024 /* keys of workers that are gone */
 #define TOP_MERGED 4096
 
@@ -35,6 +37,9 @@ void top_finish(struct top *t);
 /* Of a worker that was reaped, before its segment is closed. Without memory it is
  * forgotten. */
 void top_fold(struct top *t, struct seg *s);
+/* For the binary that takes over: what came from workers that are gone. New reference. */
+json_t *top_save(const struct top *t);
+void top_restore(struct top *t, const json_t *from);
 
 /* false: there is no memory. */
 NODISCARD bool top_sum_init(struct top_sum *s, uint32_t keep);

@@ -15,7 +15,7 @@
 
 /* Of this JSON, of the messages on the channels, of how signals are held back meanwhile:
  * one more with each change of any. */
-#define LAYOUT 11
+#define LAYOUT 12
 
 /* Workers of the old binary go on: what is shared with them must be the same. */
 static json_t *
@@ -171,7 +171,7 @@ static json_t *
 state_to_json(const struct master *m)
 {
 	return json_pack("{s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, "
-			 "s:o, s:o, s:o, s:o, s:o, s:o*}",
+			 "s:o, s:o, s:o, s:o, s:o, s:o, s:o*}",
 	    "shoal", SHOAL_VERSION, "layout", layout_to_json(), "instance",
 	    FIELDS(m, upgrade_instance_fields), "conf", conf_save(&m->heritage.conf),
 	    "listeners", listeners_to_json(&m->listeners), "generations",
@@ -180,8 +180,8 @@ state_to_json(const struct master *m)
 	    totals_to_json(&m->minder->totals), "tally", tally_to_json(&m->fleet.tally),
 	    "usage", meter_save(&m->minder->meter), "metrics",
 	    metric_sums_save(m->minder->metrics), "routes", routes_save(&m->minder->routes),
-	    "crashes", crashes_save(&m->minder->crashes), "self",
-	    selfcount_to_json(&m->self, &m->events), "held", held_to_json(&m->held),
+	    "top", top_save(&m->minder->top), "crashes", crashes_save(&m->minder->crashes),
+	    "self", selfcount_to_json(&m->self, &m->events), "held", held_to_json(&m->held),
 	    "control", ctl_to_json(m->ctl));
 }
 

@@ -203,6 +203,9 @@ def test_counts_stay_when_workers_go(top):
     assert call(one.path, "jobs.wait", job=job)["state"] == "done"
     wait_for(lambda: len(one.server.worker_pids()) == 2, 20)
     assert {by: one.entries(by) for by in before} == before
+    one.server.signal(signal.SIGUSR2)
+    one.server.wait_log("reload done job=u-", 20)
+    assert {by: one.entries(by) for by in before} == before
     one.send(one.connect("127.0.0.5"), agent(b"a"))
     assert one.requests("agent")["a"] == 13
 

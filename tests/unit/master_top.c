@@ -166,6 +166,58 @@ test_hostile(void **state)
 	}
 }
 
+static void
+test_an_upgrade_forgets_nothing(void **state)
+{
+	static struct topk t;
+	static struct top next;
+	struct top_sum *was = &top.gone[TOP_HOST], *is = &next.gone[TOP_HOST];
+	struct seg *s = make_seg(&t);
+	json_t *saved;
+
+	(void)state;
+	for (uint32_t i = 0; i < 5000; i++)
+		count(&t, i % 5 == 0 ? 1 : i % KEYS);
+	topk_add(topk_find(&t, "\0\xff \"", 4), 3, true);
+	total++;
+	top_fold(&top, s);
+	saved = top_save(&top);
+	top_restore(&next, saved);
+	json_decref(saved);
+	check(is);
+	assert_int_equal(is->n, was->n);
+	assert_int_equal(is->base, was->base);
+	top_sum_sort(was);
+	top_sum_sort(is);
+	for (uint32_t i = 0; i < was->n; i++) {
+		was->v[i].hash = is->v[i].hash;
+		assert_memory_equal(&is->v[i], &was->v[i], sizeof(is->v[i]));
+	}
+	seg_close(s);
+	top_finish(&next);
+}
+
+static void
+test_a_state_that_is_none(void **state)
+{
+	static const char *const texts[] = {"null", "[]", "[1, null, {\"keys\": 7}]",
+	    "[{\"requests\": -5, \"base\": \"x\", \"keys\": [1, [], [\"\", 1], [\"6\", 1], "
+	    "[\"zz\", 1], [\"61zz\", 1], [\"  \", 1], [7, 1], [\"61\", -1, -1, 2]]}]"};
+	struct top_sum *s = &top.gone[TOP_CLIENT];
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(texts); i++) {
+		json_t *from = json_loads(texts[i], JSON_DECODE_ANY, NULL);
+
+		assert_non_null(from);
+		top_restore(&top, from);
+		json_decref(from);
+	}
+	assert_int_equal(s->n, 1);
+	assert_int_equal(s->requests + s->base + s->v[0].requests + s->v[0].sure, 0);
+	assert_int_equal(s->v[0].bytes, 2);
+}
+
 int
 main(void)
 {
@@ -173,6 +225,10 @@ main(void)
 	    cmocka_unit_test_setup_teardown(test_exact, on_setup, on_teardown),
 	    cmocka_unit_test_setup_teardown(test_many_workers, on_setup, on_teardown),
 	    cmocka_unit_test_setup_teardown(test_hostile, on_setup, on_teardown),
+	    cmocka_unit_test_setup_teardown(
+		test_an_upgrade_forgets_nothing, on_setup, on_teardown),
+	    cmocka_unit_test_setup_teardown(
+		test_a_state_that_is_none, on_setup, on_teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
