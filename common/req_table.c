@@ -16,11 +16,9 @@ const uint16_t req_codes[REQ_CODES] = {0, 200, 201, 202, 203, 204, 205, 206, 207
     429, 431, 451, 499, 500, 501, 502, 503, 504, 505, 506, 507, 508, 510, 511};
 
 unsigned
-req_method_find(struct str name)
+req_method_search(struct str name)
 {
-	if (LIKELY(name.n == 3 && memcmp(name.p, "GET", 3) == 0))
-		return 1;
-	for (unsigned i = 2; i < REQ_METHODS; i++)
+	for (unsigned i = 1; i < REQ_METHODS; i++)
 		if (strlen(req_methods[i]) == name.n &&
 		    memcmp(req_methods[i], name.p, name.n) == 0)
 			return i;

@@ -33,8 +33,17 @@ struct req_table {
 	struct req_cell cell[REQ_TABLE_CELLS];
 };
 
-unsigned req_method_find(struct str name);
+unsigned req_method_search(struct str name);
 unsigned req_code_find(int status);
+
+/* Most are the first. */
+static inline unsigned
+req_method_find(struct str name)
+{
+	if (LIKELY(name.n == 3 && memcmp(name.p, "GET", 3) == 0))
+		return 1;
+	return req_method_search(name);
+}
 
 static inline uint32_t
 req_key(unsigned listener, unsigned method, unsigned code)
