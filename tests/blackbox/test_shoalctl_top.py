@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 
+import procfs
 import pytest
 from fake_ctl import FakeCtl, Refused
 from shoal_harness import BINARY, SLOW
@@ -61,7 +62,10 @@ class Screen:
         return self.text()
 
     def close(self):
+        server, shell = map(int, self.tmux("display-message", "-p", "#{pid} #{pane_pid}").split())
         self.tmux("kill-server")
+        wait_for(lambda: not procfs.alive(server) and not procfs.of_session(shell), 10 * SLOW,
+                 "the end of the terminal and what ran in it")
 
 
 @pytest.fixture
