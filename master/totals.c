@@ -63,16 +63,16 @@ look_all(uint64_t *seen, const _Atomic uint64_t *now, size_t n)
 }
 
 /* Whatever is recorded is in one of the classes, and most histograms stand still: their
- * many buckets need not be read. */
+ * many buckets need not be read. The sum is written last: at the look before it may not
+ * have had the newest. */
 static void
 look_at_duration(struct totals_duration *seen, const struct seg_hist *now)
 {
 	const uint64_t before = sum_up(seen->classes, HIST_CLASSES);
 
 	look_all(seen->classes, now->classes, HIST_CLASSES);
-	if (sum_up(seen->classes, HIST_CLASSES) == before)
-		return;
-	look_all(seen->bucket, now->bucket, HIST_BUCKETS);
+	if (sum_up(seen->classes, HIST_CLASSES) != before)
+		look_all(seen->bucket, now->bucket, HIST_BUCKETS);
 	look_all(&seen->sum_us, &now->sum_us, 1);
 }
 

@@ -94,6 +94,32 @@ test_sum_survives_death(void **state)
 	totals_finish(&t);
 }
 
+/* A look, or death, may come between what a worker writes of one duration. */
+static void
+test_duration_half_written(void **state)
+{
+	struct totals t = {.n = 0};
+	struct seg *live[1] = {make_seg(0)};
+	struct seg_hist *app = &live[0]->durations[DURATION_app];
+	struct totals_snapshot s;
+
+	(void)state;
+	counter_add(&app->bucket[hist_bucket(7000000)], 1);
+	counter_add(&app->classes[hist_class(7000000)], 1);
+	s = take(&t, live, 1);
+	assert_int_equal(s.tallies.durations[DURATION_app].sum_us, 0);
+	counter_add(&app->sum_us, 7000);
+	s = take(&t, live, 1);
+	assert_int_equal(s.tallies.durations[DURATION_app].sum_us, 7000);
+	counter_add(&app->sum_us, 50);
+	totals_fold(&t, live[0], NULL);
+	assert_int_equal(t.dead_tallies.durations[DURATION_app].sum_us, 7050);
+	assert_int_equal(
+	    t.dead_tallies.durations[DURATION_app].bucket[hist_bucket(7000000)], 1);
+	seg_close(live[0]);
+	totals_finish(&t);
+}
+
 static void
 test_hostile_segment(void **state)
 {
@@ -198,6 +224,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_sum_survives_death),
+	    cmocka_unit_test(test_duration_half_written),
 	    cmocka_unit_test(test_hostile_segment),
 	    cmocka_unit_test(test_fields),
 	    cmocka_unit_test(test_cost),
