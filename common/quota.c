@@ -199,9 +199,11 @@ quota_each(const struct quota *q, quota_each_fn *fn, void *ctx)
 
 	for (size_t i = 0; i < QUOTA_ROWS && q->head->used[version & 1] > 0; i++) {
 		struct quota_view view = view_of(&table[i]);
+		/* Once: the ledger may be writing it. */
+		uint32_t n = *(const volatile uint32_t *)&table[i].key_len;
 
-		if (table[i].key_len > 0 && table[i].key_len <= ACCT_KEY_MAX)
-			fn(ctx, table[i].key, table[i].key_len, &view);
+		if (n > 0 && n <= ACCT_KEY_MAX)
+			fn(ctx, table[i].key, n, &view);
 	}
 	atomic_thread_fence(memory_order_acquire);
 	return atomic_load_explicit(&q->head->version, memory_order_relaxed) == version;
