@@ -125,15 +125,13 @@ sift_down(struct topk *t)
 	}
 }
 
-/* Of floor 0: nothing is below it. */
+/* As long as there are some nobody asks for the least: all floors are 0, in any order. */
 static uint32_t
 give_first(struct topk *t)
 {
 	uint32_t at = t->n++;
 
 	t->heap[at] = (uint16_t)at;
-	for (uint32_t i = at; i > 0 && floor_at(t, (i - 1) / 2) > 0; i = (i - 1) / 2)
-		swap(t, i, (i - 1) / 2);
 	return at;
 }
 
