@@ -40,7 +40,8 @@ json_t *facts_latency_of(const struct facts_durations *d, bool as_text);
 json_t *facts_latency(
     const struct master *m, const struct totals_snapshot *snapshot, bool as_text);
 /* {"rows":[{"worker","rows","rows_limit"}],"ledger"}: tables of accounts, and the ledger's
- * own counts (null: there is none). Asks nobody. */
-json_t *facts_accounting(const struct master *m);
+ * own counts (null: there is none). Asks nobody. accounts: with commas, those whose quotas
+ * may be seen; NULL: all. */
+json_t *facts_accounting(const struct master *m, const char *accounts);
 /* {"bounds_s","counts"}: by the fixed boundaries of common/hist.h. */
 json_t *facts_classes(const uint64_t classes[HIST_CLASSES]);

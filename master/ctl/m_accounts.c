@@ -3,6 +3,7 @@
 #include "common/strlist.h"
 #include "master/ctl/ctl.h"
 #include "master/ctl/facts.h"
+#include "master/ctl/server.h"
 #include "master/master.h"
 #include "master/minder.h"
 
@@ -99,12 +100,14 @@ sums_to_json(const char *name, const uint64_t *value, uint64_t billed)
 	    (json_int_t)value[ACCT_throttled]);
 }
 
-/* Beside the accounts that were named, those that are nobody's. */
+/* Beside the accounts that were named, those that are nobody's. shown: with commas, which
+ * of the named ones the peer may see; NULL: all. */
 static bool
-has_series(const struct strlist *names, const char *name)
+has_series(const struct strlist *names, const char *shown, const char *name)
 {
 	return names->n > 0 &&
-	       (strlist_has(names, name) || strcmp(name, ACCT_NAME_NONE) == 0 ||
+	       ((strlist_has(names, name) && ctl_roles_show(shown, name, strlen(name))) ||
+		   strcmp(name, ACCT_NAME_NONE) == 0 ||
 		   strcmp(name, ACCT_NAME_OVERFLOW) == 0);
 }
 
@@ -115,6 +118,7 @@ ctl_metrics_accounts(struct ctl_call *call)
 {
 	struct master *m = call->master;
 	const struct strlist *names = &master_conf(m)->metrics_account;
+	const char *shown = ctl_roles_accounts(&call->ctl->roles, &call->peer);
 	struct accounts *all = &m->accounts;
 	uint64_t billed = 0, billed_other = 0, overflow = 0;
 	uint64_t total[ACCT_COLUMNS] = {0}, other[ACCT_COLUMNS] = {0};
@@ -129,7 +133,7 @@ ctl_metrics_accounts(struct ctl_call *call)
 		billed += its;
 		if (strcmp(a->name, ACCT_NAME_OVERFLOW) == 0)
 			overflow = its;
-		if (has_series(names, a->name)) {
+		if (has_series(names, shown, a->name)) {
 			json_array_append_new(list, sums_to_json(a->name, a->value, its));
 		} else {
 			add(other, a);

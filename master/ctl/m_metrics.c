@@ -83,7 +83,8 @@ ctl_metrics_server(struct ctl_call *call)
 	    json_pack("[{s:s, s:s, s:s, s:s, s:i}]", "version", SHOAL_VERSION, "commit",
 		build_commit, "openssl", build_openssl, "libevent", event_get_version(),
 		"value", 1));
-	json_object_set_new(v, "accounting", facts_accounting(m));
+	json_object_set_new(v, "accounting",
+	    facts_accounting(m, ctl_roles_accounts(&call->ctl->roles, &call->peer)));
 	json_object_set_new(v, "python",
 	    json_pack("[{s:s, s:s, s:i}]", "version", m->python.version, "implementation",
 		"CPython", "value", 1));

@@ -4,6 +4,7 @@
 #include "master/books_sums.h"
 #include "master/ctl/ctl.h"
 #include "master/ctl/facts.h"
+#include "master/ctl/server.h"
 #include "master/master.h"
 
 static json_t *
@@ -23,27 +24,35 @@ make_rows(const struct fleet *f)
 	return list;
 }
 
+/* Quotas as far as their accounts may be seen. */
+struct quota_list {
+	json_t *v;
+	const char *accounts; /* with commas; NULL: all */
+};
+
 static void
 add_quota(void *ctx, const char *key, size_t n, const struct quota_view *view)
 {
-	json_t *list = ctx;
+	const struct quota_list *list = ctx;
 
+	if (!ctl_roles_show(list->accounts, key, n))
+		return;
 	json_array_append_new(
-	    list, json_pack("{s:s%, s:f}", "account", key, n, "used_ratio",
-		      view->limit ? (double)view->used / (double)view->limit : 0.0));
+	    list->v, json_pack("{s:s%, s:f}", "account", key, n, "used_ratio",
+			 view->limit ? (double)view->used / (double)view->limit : 0.0));
 }
 
 static json_t *
-make_quotas(const struct quota *q)
+make_quotas(const struct quota *q, const char *accounts)
 {
-	json_t *list = json_array();
+	struct quota_list list = {json_array(), accounts};
 
 	/* Exchanged once a second: twice in a row it does not happen. */
-	if (!quota_each(q, add_quota, list)) {
-		json_array_clear(list);
-		(void)quota_each(q, add_quota, list);
+	if (!quota_each(q, add_quota, &list)) {
+		json_array_clear(list.v);
+		(void)quota_each(q, add_quota, &list);
 	}
-	return list;
+	return list.v;
 }
 
 static json_t *
@@ -79,7 +88,7 @@ make_actions(const struct ledger_counts *c)
 }
 
 static json_t *
-make_ledger(const struct books *b)
+make_ledger(const struct books *b, const char *accounts)
 {
 	const struct books_sums *s = books_sums(b);
 	struct ledger_counts all;
@@ -96,12 +105,12 @@ make_ledger(const struct books *b)
 	    (json_int_t)all.count[LEDGER_pruned_records], "lag_s",
 	    MAX(ctl_now() - s->complete_until, 0.0), "database_bytes", s->database_bytes,
 	    "outbox_records", s->outbox_records, "disk_free_bytes", s->disk_free_bytes,
-	    "quotas", make_quotas(books_quotas(b)));
+	    "quotas", make_quotas(books_quotas(b), accounts));
 }
 
 json_t *
-facts_accounting(const struct master *m)
+facts_accounting(const struct master *m, const char *accounts)
 {
-	return json_pack(
-	    "{s:o, s:o}", "rows", make_rows(&m->fleet), "ledger", make_ledger(m->books));
+	return json_pack("{s:o, s:o}", "rows", make_rows(&m->fleet), "ledger",
+	    make_ledger(m->books, accounts));
 }

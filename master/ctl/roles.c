@@ -125,6 +125,19 @@ ctl_roles_accounts(const struct ctl_roles *r, const struct ctl_peer *peer)
 	return rule ? rule->accounts : NULL;
 }
 
+bool
+ctl_roles_show(const char *accounts, const char *name, size_t n)
+{
+	if (accounts == NULL)
+		return true;
+	for (size_t one; *accounts != '\0'; accounts += one + (accounts[one] == ',')) {
+		one = strcspn(accounts, ",");
+		if (one == n && memcmp(accounts, name, n) == 0)
+			return true;
+	}
+	return false;
+}
+
 static void
 read_comm(struct ctl_peer *peer)
 {

@@ -39,6 +39,8 @@ NODISCARD int ctl_roles_parse(
 enum ctl_role ctl_roles_of(const struct ctl_roles *r, const struct ctl_peer *peer);
 /* Accounts with commas that the peer may ask for; NULL: all. */
 const char *ctl_roles_accounts(const struct ctl_roles *r, const struct ctl_peer *peer);
+/* Whether one is among those; n: the name's length. */
+bool ctl_roles_show(const char *accounts, const char *name, size_t n);
 /* What the kernel knows of the other end. */
 NODISCARD int ctl_peer_read(int fd, struct ctl_peer *peer);
 

@@ -343,7 +343,8 @@ def test_no_ledger(server, tmp_path):
 
 def test_observers_see_their_accounts(books):
     b = books("--control-socket-mode", "0666", "--control-role",
-              "user:4242=observer:account-1,account-2", "--control-role", "user:4343=observer")
+              "user:4242=observer:account-1,account-2", "--control-role", "user:4343=observer",
+              "--account-key", "header:X-Tenant", *("--metrics-account=account-" + n for n in "19"))
     make_passable(b.dir)
     b.writer(1, rounds=5).end()
     b.call("accounting.flush")
@@ -356,6 +357,14 @@ def test_observers_see_their_accounts(books):
     every, adjust = ask_as(b.socket, 4343, query, {"method": "accounting.flush"})
     assert len(every["result"]["rows"]) == 2
     assert adjust["error"]["data"]["kind"] == "permission_denied"
+    for name in ("account-1", "account-9"):
+        assert b.server.ask("/", headers=[("X-Tenant", name)]).status == 200
+        b.call("quota.set", account=name, limit_bytes=10**9, action="log")
+    for uid, names in (4242, {"account-1"}), (4343, {"account-1", "account-9"}):
+        own, sums = (answer["result"] for answer in ask_as(
+            b.socket, uid, {"method": "metrics.server"}, {"method": "metrics.accounts"}))
+        assert {q["account"] for q in own["accounting"]["ledger"]["quotas"]} == names
+        assert {a["account"] for a in sums["accounts"] if a["account"][0] != "~"} == names
 
 
 def shoalctl(b, *words):
