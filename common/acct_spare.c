@@ -7,6 +7,7 @@
 #include <sys/sendfile.h>
 #include <sys/stat.h>
 
+#define UNFINISHED "unfinished" /* a table that is being copied */
 #define BLOCK 512 /* the unit of st_blocks, whatever a file system's blocks are */
 
 static void
@@ -82,6 +83,7 @@ acct_spare_drop(int dir_fd)
 		name_spare(n, name);
 		(void)unlinkat(dir_fd, name, 0);
 	}
+	(void)unlinkat(dir_fd, UNFINISHED, 0);
 }
 
 int
@@ -114,22 +116,27 @@ copy(int to, int from, off_t size, struct err *e)
 int
 acct_spare_fill(int dir_fd, int from, const char *name, struct err *e)
 {
-	char made_as[ACCT_FILE_MAX] = "unfinished";
+	char spare[ACCT_FILE_MAX];
 	AUTO_FD int to = -1;
 	struct stat st;
 
 	if (fstat(from, &st) < 0)
 		return err_errno(e, "accounts: a table in memory");
-	(void)unlinkat(dir_fd, made_as, 0);
-	if (make(dir_fd, made_as, (size_t)st.st_size, e) == 0)
-		to = openat(dir_fd, made_as, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
-	else
-		to = acct_spare_open(dir_fd, (size_t)st.st_size, made_as);
+	(void)unlinkat(dir_fd, UNFINISHED, 0);
+	if (make(dir_fd, UNFINISHED, (size_t)st.st_size, e) == 0) {
+		to = openat(dir_fd, UNFINISHED, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
+	} else {
+		/* No longer reserved from here on: whoever is killed in the middle of the
+		 * copy leaves nothing that passes for an empty table. */
+		to = acct_spare_open(dir_fd, (size_t)st.st_size, spare);
+		if (to >= 0 && renameat(dir_fd, spare, dir_fd, UNFINISHED) < 0)
+			return err_errno(e, "accounts: a reserved table");
+	}
 	if (to < 0)
 		return -1;
 	if (copy(to, from, st.st_size, e) == 0 &&
-	    renameat(dir_fd, made_as, dir_fd, name) == 0)
+	    renameat(dir_fd, UNFINISHED, dir_fd, name) == 0)
 		return 0;
-	(void)unlinkat(dir_fd, made_as, 0);
+	(void)unlinkat(dir_fd, UNFINISHED, 0);
 	return -1;
 }
