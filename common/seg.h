@@ -179,7 +179,7 @@ seg_count_at(struct seg *s, enum duration_id id, struct seg_place at, uint64_t n
 
 	counter_add(&h->bucket[at.bucket], 1);
 	counter_add(&h->classes[at.class], 1);
-	counter_add(&h->sum_us, ns / 1000);
+	counter_add(&h->sum_us, (ns + 500) / 1000);
 }
 
 static inline void
@@ -191,7 +191,10 @@ seg_count_duration(struct seg *s, enum duration_id id, uint64_t ns)
 		seg_count_at(s, id, seg_find_place(ns), ns);
 		return;
 	}
-	/* Most of some kinds: nothing to search for, nothing to add up. */
+	/* Most of some kinds: nothing to search for. Rounded, not cut: a sum of short ones
+	 * would be too short otherwise. */
+	if (ns >= 500)
+		counter_add(&h->sum_us, 1);
 	counter_add(&h->bucket[0], 1);
 	counter_add(&h->classes[0], 1);
 }

@@ -46,7 +46,7 @@ routes_count(const struct req *r)
 		return;
 	to = &net->seg->routes[routes_find(&net->routes, net->seg, r->route, r->route_n)];
 	counter_add(&to->bucket[seg_route_bucket(ns)], 1);
-	counter_add(&to->sum_us, ns / 1000);
+	counter_add(&to->sum_us, (ns + 500) / 1000);
 	if (r->status >= 500 && r->status < 600)
 		counter_add(&to->errors, 1);
 	counter_add(&to->classes[hist_class(ns)], 1);
