@@ -71,6 +71,9 @@ inflight_close(struct req *r)
 	r->inflight = 0;
 }
 
+/* The first four count what came in. */
+_Static_assert(offsetof(struct req_counts, in_tls) == 3 * sizeof(uint64_t), "in_*");
+
 static uint64_t
 sum_of(const _Atomic uint64_t *counts, size_t n)
 {

@@ -126,21 +126,6 @@ remember_host(struct conn *c, const struct req *r)
 
 /* ---- The user agent ---- */
 
-static ALWAYS bool
-is_agent(const struct top_memo *m, const struct req *r)
-{
-	const struct topk_own *own = m->of[TOP_AGENT];
-	const struct field *f = &r->head.fields[m->agent_at];
-	const bool none = !(r->head.seen & 1ull << FIELD_USER_AGENT);
-
-	if (own->life != m->life[TOP_AGENT])
-		return false;
-	if (none || m->no_agent)
-		return none && m->no_agent;
-	return m->agent_at < r->head.n_fields && f->id == FIELD_USER_AGENT &&
-	       topk_is(own, r->base + f->value.off, f->value.len);
-}
-
 /* Not inside a character of UTF-8. */
 static size_t
 cut_at(struct str s, size_t max)
@@ -150,6 +135,35 @@ cut_at(struct str s, size_t max)
 	while (n > max - 3 && ((uint8_t)s.p[n] & 0xc0) == 0x80)
 		n--;
 	return n;
+}
+
+/* What is counted of it. */
+static ALWAYS struct str
+agent_of(const struct req *r, const struct field *f)
+{
+	struct str agent = span_str(r->base, f->value);
+
+	if (UNLIKELY(agent.n > TOP_AGENT_MAX))
+		agent.n = cut_at(agent, TOP_AGENT_MAX);
+	return agent;
+}
+
+static ALWAYS bool
+is_agent(const struct top_memo *m, const struct req *r)
+{
+	const struct topk_own *own = m->of[TOP_AGENT];
+	const struct field *f = &r->head.fields[m->agent_at];
+	const bool none = !(r->head.seen & 1ull << FIELD_USER_AGENT);
+	struct str agent;
+
+	if (own->life != m->life[TOP_AGENT])
+		return false;
+	if (none || m->no_agent)
+		return none && m->no_agent;
+	if (m->agent_at >= r->head.n_fields || f->id != FIELD_USER_AGENT)
+		return false;
+	agent = agent_of(r, f);
+	return topk_is(own, agent.p, agent.n);
 }
 
 static void
@@ -163,13 +177,11 @@ remember_agent(struct conn *c, const struct req *r)
 		at++;
 	if (at < h->n_fields) {
 		c->top.agent_at = (uint8_t)at;
-		agent = span_str(r->base, h->fields[at].value);
+		agent = agent_of(r, &h->fields[at]);
 	}
 	c->top.no_agent = at == h->n_fields;
 	if (agent.n == 0)
 		agent = NONE;
-	if (agent.n > TOP_AGENT_MAX)
-		agent.n = cut_at(agent, TOP_AGENT_MAX);
 	remember(c, TOP_AGENT, agent.p, agent.n);
 }
 
