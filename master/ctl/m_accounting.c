@@ -8,6 +8,8 @@
  * told soon. */
 #define CHANGE_MS 30000
 #define LOOK_MS 4000
+/* Silent for longer, it is not asked any more: less than the one before waited. */
+#define SILENT_MS 3000
 #define RETRY_MS 1000
 
 static enum ctl_kind
@@ -52,7 +54,7 @@ ask(struct ctl_call *call, json_t *params)
 		    json_pack("{s:s}", "feature", "ledger"),
 		    "this instance keeps no ledger; start it with --ledger FILE");
 	}
-	if (books_silent_ms(b) > LOOK_MS) {
+	if (books_silent_ms(b) > SILENT_MS) {
 		json_decref(params);
 		return ctl_fail(call, CTL_E_OVERLOADED,
 		    json_pack("{s:i}", "retry_ms", RETRY_MS),
