@@ -92,6 +92,8 @@ def test_a_fatal_signal_leaves_its_place(mortal, record, launch, preload, how, t
     assert here in places(crash["threads"][0]["stack"])
     (event,) = exits(srv)
     assert here in places(event["stack"]) and "threads" not in event
+    srv.wait_log("worker died with this Python stack")
+    srv.wait_log(rf'zoo.py", line {here[1]} in die')
     at = next(i for i, x in enumerate(srv.lines) if "worker died with this Python stack" in x)
     assert srv.lines[at + 1] == f"slot=0 pid={crash['pid']} {crash['cause']}"
     text = "\n".join(srv.lines[at + 2 :])

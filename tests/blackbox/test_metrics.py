@@ -101,12 +101,12 @@ def test_no_counter_goes_backwards(instance):
     ask(instance, 5)
     victim = call(instance.path, "workers.get", slot=0)["pid"]
     os.kill(victim, signal.SIGKILL)
-    wait_for(lambda: call(instance.path, "server.status")["totals"]["crashes"] == 1, 10 * SLOW)
+    crashes = 'shoal_worker_spawns_total{reason="crash"}'
+    wait_for(lambda: instance.scrape()[crashes] == before[crashes] + 1, 10 * SLOW)
     job = call(instance.path, "reload.start")["job"]
     assert call(instance.path, "jobs.wait", job=job)["state"] == "done"
     after = wait_for(lambda: (now := instance.scrape())["shoal_generation"] >= 2 and now,
                      10 * SLOW, "the new generation")
-    crashes = 'shoal_worker_spawns_total{reason="crash"}'
     assert after[crashes] == before[crashes] + 1
     assert not gone_back(before, after, kinds)
 

@@ -201,8 +201,9 @@ static void
 test_a_state_that_is_none(void **state)
 {
 	static const char *const texts[] = {"null", "[]", "[1, null, {\"keys\": 7}]",
-	    "[{\"requests\": -5, \"base\": \"x\", \"keys\": [1, [], [\"\", 1], [\"6\", 1], "
-	    "[\"zz\", 1], [\"61zz\", 1], [\"  \", 1], [7, 1], [\"61\", -1, -1, 2]]}]"};
+	    ("[{\"requests\": -5, \"base\": \"x\", \"keys\": [1, [], [\"\", 1], [\"6\", "
+	     "1], "
+	     "[\"zz\", 1], [\"61zz\", 1], [\"  \", 1], [7, 1], [\"61\", -1, -1, 2]]}]")};
 	struct top_sum *s = &top.gone[TOP_CLIENT];
 
 	(void)state;
