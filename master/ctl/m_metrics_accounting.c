@@ -1,11 +1,15 @@
 /* What /metrics tells of accounting, as far as the master knows it without asking the
  * ledger: a scrape must not wait for a disk. SPDX-License-Identifier: MIT */
+#include "common/strlist.h"
+#include "master/accounts.h"
 #include "master/books.h"
 #include "master/books_sums.h"
 #include "master/ctl/ctl.h"
 #include "master/ctl/facts.h"
 #include "master/ctl/server.h"
 #include "master/master.h"
+
+#include <stdio.h>
 
 static json_t *
 make_rows(const struct fleet *f)
@@ -27,31 +31,50 @@ make_rows(const struct fleet *f)
 /* Quotas as far as their accounts may be seen. */
 struct quota_list {
 	json_t *v;
+	const struct strlist
+	    *named;           /* --metrics-account: whoever reads /metrics sees them */
 	const char *accounts; /* with commas; NULL: all */
+	double others;        /* the highest ratio of those not named; -1: none */
 };
+
+static void
+put_quota(json_t *list, const char *key, size_t n, double ratio)
+{
+	json_array_append_new(
+	    list, json_pack("{s:s%, s:f}", "account", key, n, "used_ratio", ratio));
+}
 
 static void
 add_quota(void *ctx, const char *key, size_t n, const struct quota_view *view)
 {
-	const struct quota_list *list = ctx;
+	struct quota_list *list = ctx;
+	const double ratio = view->limit ? (double)view->used / (double)view->limit : 0.0;
+	char name[ACCT_KEY_MAX + 1];
 
 	if (!ctl_roles_show(list->accounts, key, n))
 		return;
-	json_array_append_new(
-	    list->v, json_pack("{s:s%, s:f}", "account", key, n, "used_ratio",
-			 view->limit ? (double)view->used / (double)view->limit : 0.0));
+	snprintf(name, sizeof(name), "%.*s", (int)n, key);
+	if (strlist_has(list->named, name))
+		put_quota(list->v, key, n, ratio);
+	else
+		list->others = MAX(list->others, ratio);
 }
 
 static json_t *
-make_quotas(const struct quota *q, const char *accounts)
+make_quotas(const struct master *m, const char *accounts)
 {
-	struct quota_list list = {json_array(), accounts};
+	const struct quota *q = books_quotas(m->books);
+	struct quota_list list = {
+	    json_array(), &master_conf(m)->metrics_account, accounts, -1};
 
 	/* Exchanged once a second: twice in a row it does not happen. */
 	if (!quota_each(q, add_quota, &list)) {
 		json_array_clear(list.v);
+		list.others = -1;
 		(void)quota_each(q, add_quota, &list);
 	}
+	if (list.others >= 0)
+		put_quota(list.v, ACCOUNTS_OTHER, strlen(ACCOUNTS_OTHER), list.others);
 	return list.v;
 }
 
@@ -88,9 +111,9 @@ make_actions(const struct ledger_counts *c)
 }
 
 static json_t *
-make_ledger(const struct books *b, const char *accounts)
+make_ledger(const struct master *m, const char *accounts)
 {
-	const struct books_sums *s = books_sums(b);
+	const struct books_sums *s = books_sums(m->books);
 	struct ledger_counts all;
 
 	if (s == NULL)
@@ -105,12 +128,12 @@ make_ledger(const struct books *b, const char *accounts)
 	    (json_int_t)all.count[LEDGER_pruned_records], "lag_s",
 	    MAX(ctl_now() - s->complete_until, 0.0), "database_bytes", s->database_bytes,
 	    "outbox_records", s->outbox_records, "disk_free_bytes", s->disk_free_bytes,
-	    "quotas", make_quotas(books_quotas(b), accounts));
+	    "quotas", make_quotas(m, accounts));
 }
 
 json_t *
 facts_accounting(const struct master *m, const char *accounts)
 {
-	return json_pack("{s:o, s:o}", "rows", make_rows(&m->fleet), "ledger",
-	    make_ledger(m->books, accounts));
+	return json_pack(
+	    "{s:o, s:o}", "rows", make_rows(&m->fleet), "ledger", make_ledger(m, accounts));
 }
