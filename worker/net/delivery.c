@@ -115,11 +115,13 @@ settle(struct conn *c, struct sent_span *s)
 		settle_req(s->r, acked);
 }
 
-/* The number may come before the application has got round to waiting for it. */
+/* The number may come before the application has got round to waiting for it. Until it has
+ * finished its flags are its own. */
 static bool
 will_be_awaited(const struct sent_span *s)
 {
-	return is_awaited(s) || (s->r != NULL && (s->r->finish_flags & REQ_WANTS_ACK));
+	return is_awaited(s) ||
+	       (s->r != NULL && s->r->finished && (s->r->finish_flags & REQ_WANTS_ACK));
 }
 
 /* Only where somebody waits: for others the kernel is not asked until much later. */
