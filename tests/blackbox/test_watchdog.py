@@ -362,9 +362,12 @@ def test_trace_signal(overdue, way, function):
     srv = overdue("--threads", "3", timeout="0")
     conn = srv.connect()
     conn.send(request(f"/{way}?s=2&n=25&deadline=3"))
-    wait_for(lambda: function in trace(srv.worker), 3 * SLOW, f"{function} in a dump")
-    text = trace(srv.worker)
-    assert text.count("most recent call first") >= 3
+
+    def all_threads():
+        text = trace(srv.worker)
+        return function in text and text.count("most recent call first") >= 3
+
+    wait_for(all_threads, 3 * SLOW, f"{function} in a dump of all threads")
     assert conn.response(timeout=9).status in (200, 504)
 
 
