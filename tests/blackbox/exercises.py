@@ -106,19 +106,22 @@ def kill_child(parent, pid):
         os.close(handle)
 
 
-def kill_workers(deployment, seconds, every=0.1, seed=1):
-    """SIGKILL to a random worker again and again; who died when, and what it did to the master."""
+def kill_workers(deployment, seconds, strength, every=0.1, seed=1):
+    """SIGKILL to a random worker again and again; who died when, and how large the master was
+    half-way, when all workers were there: it maps what each of them counts."""
     server, chance = deployment.server, random.Random(seed)
     killed, sizes = {}, []
-    end, half = time.monotonic() + seconds, time.monotonic() + seconds / 2
-    while time.monotonic() < end:
-        if workers := list(deployment.workers().values()):
-            pid = chance.choice(workers)
-            if kill_child(server.pid, pid):
-                killed[pid] = time.time()
-        if time.monotonic() >= half:
+    for _ in range(2):
+        if killed:
+            deployment.wait_strength(strength, 30)
             sizes.append(master_size(server.pid))
-        holds(lambda: True, every, every)
+        end = time.monotonic() + seconds / 2
+        while time.monotonic() < end:
+            if workers := list(deployment.workers().values()):
+                pid = chance.choice(workers)
+                if kill_child(server.pid, pid):
+                    killed[pid] = time.time()
+            holds(lambda: True, every, every)
     return {"killed": killed, "sizes": sizes}
 
 

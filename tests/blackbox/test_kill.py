@@ -28,7 +28,7 @@ def test_a_random_worker_every_tenth_of_a_second(server, tmp_path):
     with Load(d.address, 8) as load:
         wait_for(lambda: load.report()["requests"] > 100, 10 * SLOW)
         before = master_size(d.server.pid)
-        result = kill_workers(d, SECONDS)
+        result = kill_workers(d, SECONDS, 4)
         load.phase("after")
         d.wait_strength(4)
         wait_for(lambda: load.report()["phases"]["after"]["requests"] > 100, 20 * SLOW)

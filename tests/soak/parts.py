@@ -90,7 +90,7 @@ def kill(folder, seconds):
     with deployed(folder, workers=4) as d:
         before = exercises.master_size(d.server.pid)
         with Load(d.address, CLIENTS) as load:
-            result = exercises.kill_workers(d, seconds or 60)
+            result = exercises.kill_workers(d, seconds or 60, 4)
             d.wait_strength(4, 30)
             report = load.stop()
         killed = result["killed"]
