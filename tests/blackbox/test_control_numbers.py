@@ -8,6 +8,7 @@ import signal
 import socket
 import threading
 
+import procfs
 import pytest
 from control_client import Control, Failed, call
 from load import Load
@@ -319,6 +320,7 @@ def test_listeners_and_their_queues(server, tmp_path):
         wait_for(lambda: accepted() == [3, 1], 5 * SLOW, f"{accepted()}")
         worker = one.worker
         os.kill(worker, signal.SIGSTOP)
+        wait_for(lambda: procfs.stat(worker)[0] == "T", 5 * SLOW, "a stopped worker")
         try:
             waiting = [one.socket() for _ in range(5)]
             queue = control.call("listeners.list")["listeners"][0]
