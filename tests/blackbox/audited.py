@@ -214,3 +214,28 @@ def survive(folder, seconds, seed=1, **more):
         if wrong:
             wrong.append(service.log[-4000:])
     return killed, received, wrong
+
+
+def events(service):
+    """What was told of accounting, but for the ends of ledgers that a test killed."""
+    told = service.call("events.history", types=["accounting.*"], limit=1000)["events"]
+    return [event for event in told if event["type"] != "accounting.ledger_down"]
+
+
+def kinds(service):
+    return [event["type"] for event in events(service)]
+
+
+def wait_event(service, kind, count=1):
+    wait_for(lambda: kinds(service).count(kind) == count, 20 * SLOW,
+             f"{count} x {kind}\n{service.log[-2000:]}", step=0.05)
+
+
+def answered(service):
+    return sum(a["requests"] for a in service.call("accounts.list")["accounts"])
+
+
+def goes_on(service, count=200):
+    """Serving does, whatever the disk does."""
+    before = answered(service)
+    wait_for(lambda: answered(service) > before + count, 10 * SLOW, "answers", step=0.05)

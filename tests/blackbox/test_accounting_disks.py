@@ -11,7 +11,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from audited import ACCOUNTS, Service, compare
+from audited import ACCOUNTS, Service, compare, goes_on, kinds, wait_event
 from control_client import Failed
 from raw_client import Conn
 from shoal_harness import BINARY, SANITIZED, SLOW
@@ -49,26 +49,6 @@ def shim(tmp_path):
     return Shim(tmp_path)
 
 
-def events(service):
-    told = service.call("events.history", types=["accounting.*"], limit=1000)["events"]
-    return [event["type"] for event in told if event["type"] != "accounting.ledger_down"]
-
-
-def wait_event(service, kind, count=1):
-    wait_for(lambda: events(service).count(kind) == count, 20 * SLOW,
-             f"{count} x {kind}\n{service.log[-2000:]}", step=0.05)
-
-
-def answered(service):
-    return sum(a["requests"] for a in service.call("accounts.list")["accounts"])
-
-
-def goes_on(service, count=200):
-    """Serving does, whatever the disk does."""
-    before = answered(service)
-    wait_for(lambda: answered(service) > before + count, 10 * SLOW, "answers", step=0.05)
-
-
 def audit(service, tally, killed_workers=0):
     received = tally.stop()
     service.wait_old_ones()
@@ -94,7 +74,7 @@ def test_slow_fsync(tmp_path, shim):
         wait_event(service, "accounting.slow_disk")
         goes_on(service)
         wait_for(lambda: slowest(service) > 1500, 20 * SLOW)
-        assert events(service) == ["accounting.slow_disk"]
+        assert kinds(service) == ["accounting.slow_disk"]
         shim.set("sync_ms", 0)
         received = audit(service, tally)
     assert received["p100_us"] < 1500000, "a client waited for the disk"
@@ -133,7 +113,7 @@ def test_a_disk_that_refuses(tmp_path, shim, code):
         os.kill(service.find("worker")[0], signal.SIGKILL)
         goes_on(service)
         assert service.call("accounting.status")["ledger"] == "failing"
-        assert events(service) == ["accounting.disk_full"]
+        assert kinds(service) == ["accounting.disk_full"]
         os.kill(service.find("ledger")[0], signal.SIGKILL)
         wait_event(service, "accounting.disk_full", 2)  # the next ledger's own
         goes_on(service)
@@ -150,7 +130,7 @@ def test_clock_steps(tmp_path, shim):
             fds.append(shim.set_clock(step))
             wait_event(service, "accounting.clock_jump", number)
         goes_on(service)
-        assert set(events(service)) == {"accounting.clock_jump"}
+        assert set(kinds(service)) == {"accounting.clock_jump"}
         audit(service, tally)
     for fd in fds:
         os.close(fd)
@@ -199,7 +179,7 @@ def test_full_disk(tmp_path, small_disk):
                 while True:
                     f.write(bytes(4096))
             wait_event(service, "accounting.disk_full")
-            assert holds(lambda: events(service) == ["accounting.disk_full"], 1, 0.1)
+            assert holds(lambda: kinds(service) == ["accounting.disk_full"], 1, 0.1)
             for what in ("worker", "ledger", "worker"):
                 os.kill(service.find(what)[0], signal.SIGKILL)
                 goes_on(service)

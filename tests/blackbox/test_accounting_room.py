@@ -13,7 +13,7 @@ import threading
 from contextlib import contextmanager
 
 import pytest
-from audited import ACCOUNTS, SENDS_MAX, Service, compare
+from audited import ACCOUNTS, SENDS_MAX, Service, compare, events, goes_on, kinds, wait_event
 from raw_client import Conn
 from shoal_harness import SANITIZED, SLOW
 from tally import Tally
@@ -89,29 +89,6 @@ def service_in(tmp_path, room, *options, **more):
     service = Service(tmp_path, *options, env={"RUNTIME_DIRECTORY": str(room.where)}, **more)
     service.accounts = room.accounts
     return service
-
-
-def events(service):
-    told = service.call("events.history", types=["accounting.*"], limit=1000)["events"]
-    return [event for event in told if event["type"] != "accounting.ledger_down"]
-
-
-def kinds(service):
-    return [event["type"] for event in events(service)]
-
-
-def wait_event(service, kind, count=1):
-    wait_for(lambda: kinds(service).count(kind) == count, 20 * SLOW,
-             f"{count} x {kind}\n{service.log[-2000:]}", step=0.05)
-
-
-def answered(service):
-    return sum(a["requests"] for a in service.call("accounts.list")["accounts"])
-
-
-def goes_on(service, count=200):
-    before = answered(service)
-    wait_for(lambda: answered(service) > before + count, 10 * SLOW, "answers", step=0.05)
 
 
 def kill(service, *which):
